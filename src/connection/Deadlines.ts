@@ -1,0 +1,108 @@
+/**
+ * The times a connection gives its peer, and a deadline that costs nothing while it is met.
+ * Knows no socket: what to do when a deadline has passed is its owner's business.
+ */
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** How long a peer may take for what; `Duration.infinity` switches a limit off. */
+export interface Deadlines {
+  /** From the opened connection to its first complete frame, heartbeats included. Default 10 s. */
+  readonly firstFrame: Duration.Duration
+  /** From the first byte of a frame to its last, for every frame. Default 10 s. */
+  readonly frame: Duration.Duration
+  /** And one second more for each of these of declared length. Default 8 KiB. */
+  readonly frameBytesPerSecond: number
+  /** One write without any progress. Default 10 s. */
+  readonly writeStall: Duration.Duration
+  /** Flushing a goodbye, and then again waiting for the peer's FIN. Default 1 s each. */
+  readonly goodbye: Duration.Duration
+}
+
+/** The defaults of all deadlines. */
+export const defaults: Deadlines = {
+  firstFrame: Duration.seconds(10),
+  frame: Duration.seconds(10),
+  frameBytesPerSecond: 8 * 1024,
+  writeStall: Duration.seconds(10),
+  goodbye: Duration.seconds(1),
+}
+
+/** The deadlines in force. */
+export const Deadlines = Context.Reference<Deadlines>("longline/connection/Deadlines", { defaultValue: () => defaults })
+
+/** Deadlines as a layer; what is not given keeps its default. */
+export const layer = (options: {
+  readonly firstFrame?: Duration.Input
+  readonly frame?: Duration.Input
+  readonly frameBytesPerSecond?: number
+  readonly writeStall?: Duration.Input
+  readonly goodbye?: Duration.Input
+}): Layer.Layer<never> =>
+  Layer.succeed(Deadlines, {
+    firstFrame: Duration.fromInputUnsafe(options.firstFrame ?? defaults.firstFrame),
+    frame: Duration.fromInputUnsafe(options.frame ?? defaults.frame),
+    frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond,
+    writeStall: Duration.fromInputUnsafe(options.writeStall ?? defaults.writeStall),
+    goodbye: Duration.fromInputUnsafe(options.goodbye ?? defaults.goodbye),
+  })
+
+/** Milliseconds of a monotonic clock with an arbitrary origin: for elapsed time only. */
+export const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+/**
+ * A deadline that is set and lifted far more often than it passes. Setting one starts a fiber only if none is waiting
+ * already; a fiber that wakes too early sleeps on, one that wakes for nothing ends. So a stream of frames, each cut in
+ * two by the chunks it came in, costs one fiber in each period and not one a frame.
+ *
+ * `leastMs` is how far ahead, at the least, the deadline is ever set: no sleep is longer, so that a waiting fiber can
+ * never sleep past a deadline that was set while it slept.
+ */
+export class LazyDeadline {
+  #at = Infinity
+  #waiting = false
+  readonly #options: LazyDeadlineOptions
+
+  constructor(options: LazyDeadlineOptions) {
+    this.#options = options
+  }
+
+  /** Sets the deadline, in the milliseconds of `now`. */
+  set(at: number): void {
+    this.#at = at
+    if (at === Infinity || this.#waiting) return
+    this.#waiting = true
+    this.#options.fork(this.#wait)
+  }
+
+  lift(): void {
+    this.#at = Infinity
+  }
+
+  get #wait(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const left = this.#at - this.#options.now()
+      if (left > 0 && left !== Infinity) {
+        return Effect.flatMap(Effect.sleep(Math.ceil(Math.min(left, this.#options.leastMs))), () => this.#wait)
+      }
+      this.#waiting = false
+      if (left <= 0) {
+        this.#at = Infinity
+        this.#options.onPassed()
+      }
+      return Effect.void
+    })
+  }
+}
+
+/** What a `LazyDeadline` needs of its owner. */
+export interface LazyDeadlineOptions {
+  readonly now: () => number
+  /** Runs the waiting fiber in the owner's scope. */
+  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly leastMs: number
+  readonly onPassed: () => void
+}

@@ -1,0 +1,81 @@
+/**
+ * The fiber that a connection is raced with: it probes a peer when nothing went one of the two ways for an interval,
+ * and ends the connection when nothing comes back. Wakes at most three times in an interval, whatever the traffic.
+ * Knows no frames: its connection sends the probe.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as CloseReason from "./CloseReason.ts"
+import { monotonicMs } from "./Deadlines.ts"
+
+/** How long nothing may go one of the two ways before a probe. */
+export const defaultHeartbeatInterval = Duration.seconds(25)
+
+/** How long nothing may come after a probe. */
+export const defaultHeartbeatTimeout = Duration.seconds(10)
+
+/** The first interval is longer or shorter by up to this part, so that a storm of connects is no storm of probes. */
+export const heartbeatJitter = 0.1
+
+/** When to probe, and how long to wait. An infinite interval switches heartbeats off. */
+export interface HeartbeatSettings {
+  readonly interval: Duration.Duration
+  readonly timeout: Duration.Duration
+}
+
+/** The settings in force. */
+export const HeartbeatSettings = Context.Reference<HeartbeatSettings>("longline/connection/HeartbeatSettings", {
+  defaultValue: () => ({ interval: defaultHeartbeatInterval, timeout: defaultHeartbeatTimeout }),
+})
+
+/** Heartbeats as a layer; what is not given keeps its default (25 s, 10 s). */
+export const layer = (options: {
+  readonly interval?: Duration.Input
+  readonly timeout?: Duration.Input
+}): Layer.Layer<never> =>
+  Layer.succeed(HeartbeatSettings, {
+    interval: Duration.fromInputUnsafe(options.interval ?? defaultHeartbeatInterval),
+    timeout: Duration.fromInputUnsafe(options.timeout ?? defaultHeartbeatTimeout),
+  })
+
+/** What a heartbeat watches; times are of the monotonic clock in milliseconds. */
+export interface Pulse {
+  /** When bytes last came from the peer. */
+  readonly receivedAt: () => number
+  /** When a frame was last written to it. */
+  readonly sentAt: () => number
+  /** How many bytes ever came, also those that nobody has taken yet. */
+  readonly receivedBytes: () => number
+  /** Whether silence is not the peer's: this side has stopped reading, or a frame is arriving within its own deadline. */
+  readonly isExcused: () => boolean
+  readonly probe: () => void
+}
+
+/** Watches until the peer is silent for too long; completes with the reason to close. */
+export const run = Effect.fnUntraced(function* (pulse: Pulse, settings: HeartbeatSettings) {
+  const intervalMs = Duration.toMillis(settings.interval)
+  const timeoutMs = Duration.toMillis(settings.timeout)
+  if (intervalMs === Infinity) return yield* Effect.never
+  const clock = yield* Clock.Clock
+  let interval = intervalMs * (1 + heartbeatJitter * (2 * (yield* Random.next) - 1))
+  let probedAt = -Infinity
+  while (true) {
+    const quietSince = Math.max(probedAt, Math.min(pulse.receivedAt(), pulse.sentAt()))
+    const left = quietSince + interval - monotonicMs(clock)
+    if (left > 0) {
+      yield* Effect.sleep(Math.ceil(left))
+      continue
+    }
+    interval = intervalMs
+    probedAt = monotonicMs(clock)
+    const receivedBefore = pulse.receivedBytes()
+    pulse.probe()
+    do yield* Effect.sleep(timeoutMs)
+    while (pulse.receivedBytes() === receivedBefore && pulse.isExcused())
+    if (pulse.receivedBytes() === receivedBefore) return CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs })
+  }
+})

@@ -1,0 +1,121 @@
+/**
+ * What one read brought, made into messages: frames cut, heartbeats counted and dropped, limits held inside a chunk,
+ * bodies decoded. Hot: plain loops, one array out for one array in. Reads no socket and closes nothing: it says why.
+ */
+import * as Result from "effect/Result"
+import * as FrameDecoder from "../frame/FrameDecoder.ts"
+import * as WrongProtocol from "../frame/WrongProtocol.ts"
+import * as CloseReason from "./CloseReason.ts"
+import type { Protocol } from "./Protocol.ts"
+import { isLimited, Limiter, type RateLimit } from "./RateLimit.ts"
+
+/** What an inbox needs of its connection. */
+export interface InboxOptions<In> {
+  readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "heartbeat">
+  readonly rateLimit: RateLimit
+  readonly now: () => number
+}
+
+/** The decoding side of one connection. */
+export class Inbox<In> {
+  /** When bytes last came, on the clock of `now`. */
+  receivedAt: number
+  /** Complete frames so far, heartbeats included. */
+  frames = 0
+  /** Why nothing more will come. The messages before it were delivered. */
+  failure: CloseReason.CloseReason | undefined
+
+  #held: ReadonlyArray<Uint8Array> = []
+  readonly #decoder: FrameDecoder.FrameDecoder
+  readonly #limiter: Limiter | undefined
+  readonly #options: InboxOptions<In>
+
+  constructor(options: InboxOptions<In>) {
+    this.#options = options
+    this.receivedAt = options.now()
+    this.#decoder = FrameDecoder.make(options.protocol.inboundLayout)
+    if (isLimited(options.rateLimit)) this.#limiter = new Limiter(options.rateLimit, this.receivedAt)
+  }
+
+  /** The messages that these chunks complete. */
+  take(chunks: ReadonlyArray<Uint8Array>): Array<In> {
+    const messages: Array<In> = []
+    this.receivedAt = this.#options.now()
+    for (let i = 0; i < chunks.length && this.failure === undefined; i++) {
+      this.#decode(this.#decoder.push(chunks[i]!), messages, this.receivedAt)
+      if (this.failure === undefined && this.#decoder.failure !== undefined) this.failure = this.#badFrame()
+    }
+    return messages
+  }
+
+  /** Milliseconds until held frames may go on; 0 if none are held. Frames are held by the policy `pause` only. */
+  get heldMs(): number {
+    const body = this.#held[0]
+    return body === undefined ? 0 : this.#limiter!.waitMs(body.length, this.#options.now())
+  }
+
+  /** The messages of held frames that may go on now. */
+  release(): Array<In> {
+    const messages: Array<In> = []
+    const held = this.#held
+    this.#held = []
+    this.#decode(held, messages, this.#options.now())
+    return messages
+  }
+
+  /** Why the end of the peer's bytes is no clean end, if so. */
+  end(): CloseReason.CloseReason | undefined {
+    const error = this.#decoder.end()
+    return error && CloseReason.Truncated({ error })
+  }
+
+  /** Raises or lowers the limit for frames that begin with the next read. */
+  limit(maxFrameBytes: number): void {
+    this.#decoder.limit(maxFrameBytes)
+  }
+
+  /** Which frame `arriving` is about: a number that changes with every frame. */
+  get arrivingFrame(): number {
+    return this.#decoder.framesDecoded
+  }
+
+  /** The frame that has begun and is not complete. */
+  get arriving(): FrameDecoder.PendingFrame | undefined {
+    return this.#decoder.pending
+  }
+
+  #decode(bodies: ReadonlyArray<Uint8Array>, messages: Array<In>, now: number): void {
+    const { protocol } = this.#options
+    const dropsEmpty = protocol.heartbeat === "empty"
+    if (this.#held.length > 0) {
+      // What came later waits behind what is held.
+      this.#held = this.#held.concat(bodies)
+      return
+    }
+    for (let i = 0; i < bodies.length; i++) {
+      const body = bodies[i]!
+      const isHeartbeat = body.length === 0 && dropsEmpty
+      const exceeded = this.#limiter?.take(body.length, isHeartbeat, now)
+      if (exceeded !== undefined) {
+        if (exceeded === "pause") this.#held = bodies.slice(i)
+        else this.failure = exceeded
+        return
+      }
+      this.frames++
+      if (isHeartbeat) continue
+      const decoded = protocol.codec.decode(body)
+      if (Result.isFailure(decoded)) {
+        this.failure = CloseReason.BadMessage({ error: decoded.failure })
+        return
+      }
+      messages.push(decoded.success)
+    }
+  }
+
+  #badFrame(): CloseReason.CloseReason {
+    const error = this.#decoder.failure!
+    const head = this.#decoder.failureHead
+    const stranger = head && WrongProtocol.diagnose(head, this.#options.protocol.inboundLayout)
+    return stranger === undefined ? CloseReason.BadFrame({ error }) : CloseReason.WrongProtocol({ stranger, error })
+  }
+}

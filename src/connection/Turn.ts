@@ -1,0 +1,44 @@
+/**
+ * One turn of the event loop, as the outboxes of a server share it: all that was sent in a turn is written at its end,
+ * one write a connection. Hot: plain loops. Knows no connection and no message.
+ */
+
+/** What wants to be flushed at the end of the turn. */
+export interface Flushable {
+  readonly flushUnsafe: () => void
+}
+
+/** Bytes of one arena: what all connections of a server together write from without an allocation of their own. */
+export const arenaBytes = 64 * 1024
+
+/** The shared end of a turn, and the shared buffer that small frames are written into. */
+export class Turn {
+  #dirty: Array<Flushable> = []
+  #arena: Uint8Array = new Uint8Array(0)
+  #arenaAt = 0
+
+  /** Asks for one flush at the end of this turn. The caller asks once until it is flushed. */
+  schedule(flushable: Flushable): void {
+    if (this.#dirty.push(flushable) === 1) setImmediate(this.#run)
+  }
+
+  /**
+   * A part of the arena that nobody else will write to, valid until its bytes are sent. The arena is dropped when it is
+   * used up; it lives on while a socket still holds a part of it, which is bounded by the outboxes' limits because a
+   * blocked outbox takes no part.
+   */
+  region(bytes: number): Uint8Array {
+    if (bytes > arenaBytes) return Buffer.allocUnsafeSlow(bytes)
+    if (this.#arena.length - this.#arenaAt < bytes) {
+      this.#arena = Buffer.allocUnsafeSlow(arenaBytes)
+      this.#arenaAt = 0
+    }
+    return this.#arena.subarray(this.#arenaAt, (this.#arenaAt += bytes))
+  }
+
+  readonly #run = (): void => {
+    const dirty = this.#dirty
+    this.#dirty = []
+    for (let i = 0; i < dirty.length; i++) dirty[i]!.flushUnsafe()
+  }
+}

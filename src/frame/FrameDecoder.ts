@@ -1,0 +1,231 @@
+/**
+ * Cuts bytes into frames, however the bytes are cut. Plain loops over bytes, because every byte received passes here.
+ * Knows no schema, no socket, no clock, and allocates nothing on a peer's word: memory follows the bytes that arrived.
+ *
+ * With `FrameLayout.u32`, both of these give the frames `68 69`, empty, `21`:
+ *
+ * ```
+ * push(00 00 00 02 68 69 00 00 00 00 00 00 00 01 21)
+ * push(00 00)  push(00 02 68)  push(69 00 00 00 00 00)  push(00 00 01 21)
+ * ```
+ *
+ * With `width: 1, lengthOffset: 2, adjustment: -1, strip: 1` (`a0 a1` is a type, the length counts itself), the bytes
+ * `a0 a1 03 68 69` are the frame `a1 03 68 69`: one byte is stripped, the length is delivered.
+ */
+import type { FrameLayout } from "./FrameLayout.ts"
+import { FrameError, FrameTruncated } from "./FrameError.ts"
+import { largestMaxFrameBytes } from "./FrameLayout.ts"
+import * as LengthField from "./LengthField.ts"
+
+/** The frame that has begun and is not complete. Both count the frame from its first byte, header and all. */
+export interface PendingFrame {
+  readonly receivedBytes: number
+  /** Undefined while the header is incomplete. */
+  readonly declaredBytes: number | undefined
+}
+
+/** The bytes of one connection on their way to frames. Mutable, and owned by one reader. */
+export interface FrameDecoder {
+  /**
+   * The frames that this chunk completes, in order. A frame wholly within the chunk is a view into it; one that came in
+   * pieces has a buffer of its own. After a bad header, the frames before it are returned and `failure` is set.
+   */
+  push(chunk: Uint8Array): ReadonlyArray<Uint8Array>
+  /** Says that no more bytes come: `FrameTruncated` if they ended inside a frame, or the failure there already was. */
+  end(): FrameError | undefined
+  /** Changes the limit of body bytes for headers completed by later pushes. Above 1 GiB it counts as 1 GiB. */
+  limit(maxFrameBytes: number): void
+  /** Why no frame can follow. Once set it stays, and `push` returns nothing. */
+  readonly failure: FrameError | undefined
+  /**
+   * The first bytes of the connection, at most `failureHeadBytes`, if its very first header was bad: `WrongProtocol`
+   * tells from them what a stranger is speaking.
+   */
+  readonly failureHead: Uint8Array | undefined
+  /** Undefined between frames. */
+  readonly pending: PendingFrame | undefined
+  /** Only ever grows: when it has not, `pending` is about the same frame as before. */
+  readonly framesDecoded: number
+  /** Bytes held for the pending frame: at most twice those received, or `initialBufferBytes`; 0 between frames. */
+  readonly bufferBytes: number
+}
+
+/** What tests need to turn: the defaults are meant for everybody. */
+export interface Options {
+  /** The least to allocate for a frame in pieces, unless the whole frame is smaller. Default `defaultInitialBufferBytes`. */
+  readonly initialBufferBytes?: number
+  /** Default: an uninitialized `Buffer` if `like` is one, otherwise a `Uint8Array`. */
+  readonly allocate?: (bytes: number, like: Uint8Array) => Uint8Array
+}
+
+/** The least to allocate for a frame that comes in pieces: small frames are then copied once. */
+export const defaultInitialBufferBytes = 128
+
+/** The most of `failureHead`. */
+export const failureHeadBytes = 16
+
+/** A decoder at the beginning of a connection. */
+export const make = (layout: FrameLayout, options?: Options): FrameDecoder =>
+  new Decoder(layout, options?.initialBufferBytes ?? defaultInitialBufferBytes, options?.allocate ?? allocateLike)
+
+const noFrames: ReadonlyArray<Uint8Array> = []
+const noBytes = new Uint8Array(0)
+
+const allocateLike = (bytes: number, like: Uint8Array): Uint8Array =>
+  Buffer.isBuffer(like) ? Buffer.allocUnsafeSlow(bytes) : new Uint8Array(bytes)
+
+// A class, because its methods are shared: an idle connection pays for the fields only.
+class Decoder implements FrameDecoder {
+  failure: FrameError | undefined = undefined
+  failureHead: Uint8Array | undefined = undefined
+  framesDecoded = 0
+
+  readonly #layout: FrameLayout
+  readonly #initialBufferBytes: number
+  readonly #allocate: (bytes: number, like: Uint8Array) => Uint8Array
+  #maxFrameBytes: number
+  // The pending frame from its first byte: `#filled` bytes of `#buffer`, `#total` in the end, 0 while that is unknown.
+  #buffer: Uint8Array = noBytes
+  #filled = 0
+  #total = 0
+
+  constructor(
+    layout: FrameLayout,
+    initialBufferBytes: number,
+    allocate: (bytes: number, like: Uint8Array) => Uint8Array,
+  ) {
+    this.#layout = layout
+    this.#initialBufferBytes = initialBufferBytes
+    this.#allocate = allocate
+    this.#maxFrameBytes = layout.maxFrameBytes
+  }
+
+  get pending(): PendingFrame | undefined {
+    if (this.#filled === 0) return undefined
+    return { receivedBytes: this.#filled, declaredBytes: this.#total === 0 ? undefined : this.#total }
+  }
+
+  get bufferBytes(): number {
+    return this.#buffer.length
+  }
+
+  limit(maxFrameBytes: number): void {
+    this.#maxFrameBytes = Math.min(maxFrameBytes, largestMaxFrameBytes)
+  }
+
+  push(chunk: Uint8Array): ReadonlyArray<Uint8Array> {
+    if (this.failure !== undefined) return noFrames
+    const layout = this.#layout
+    const maxFrameBytes = this.#maxFrameBytes
+    const strip = layout.strip
+    const end = chunk.length
+    let frames: Array<Uint8Array> | undefined
+    let at = 0
+    if (this.#filled > 0) {
+      at = this.#resume(chunk)
+      if (this.#total === 0 || this.#filled < this.#total) return noFrames
+      frames = [this.#takePending()]
+    }
+    while (at < end) {
+      const bodyBytes = LengthField.read(layout, maxFrameBytes, chunk, at, end)
+      if (typeof bodyBytes !== "number") {
+        this.#refuse(bodyBytes, chunk, at)
+        break
+      }
+      if (bodyBytes === LengthField.incomplete) {
+        this.#fill(chunk, at, end - at)
+        break
+      }
+      const headerBytes = LengthField.headerBytes(layout, chunk, at)
+      const next = at + headerBytes + bodyBytes
+      if (next > end) {
+        this.#total = next - at
+        this.#fill(chunk, at, this.#total)
+        break
+      }
+      const frame = chunk.subarray(at + (strip === "header" ? headerBytes : strip), next)
+      if (frames === undefined) frames = [frame]
+      else frames.push(frame)
+      this.framesDecoded++
+      at = next
+    }
+    return frames ?? noFrames
+  }
+
+  end(): FrameError | undefined {
+    if (this.#filled > 0) {
+      const needed = this.#total === 0 ? undefined : this.#total
+      this.failure = new FrameError({ reason: new FrameTruncated({ received: this.#filled, needed }) })
+      this.#release()
+    }
+    return this.failure
+  }
+
+  /** Brings the pending frame as far as the chunk does, and says where in the chunk that is. */
+  #resume(chunk: Uint8Array): number {
+    const layout = this.#layout
+    let at = 0
+    while (this.#total === 0) {
+      // Not one byte more than the header: what follows a bad one is not to be buffered. Where a varint ends is not
+      // known beforehand, so it comes byte by byte, ten times at most.
+      const wanted = Math.max(layout.minHeaderBytes, layout.width === "varint" ? this.#filled + 1 : 0)
+      at = this.#fill(chunk, at, wanted)
+      if (this.#filled < wanted) return at
+      const bodyBytes = LengthField.read(layout, this.#maxFrameBytes, this.#buffer, 0, wanted)
+      if (typeof bodyBytes !== "number") {
+        this.#refuse(bodyBytes, chunk, at)
+        return at
+      }
+      if (bodyBytes !== LengthField.incomplete) this.#total = wanted + bodyBytes
+    }
+    return this.#fill(chunk, at, this.#total)
+  }
+
+  /** Copies from the chunk until the buffer holds `upTo` bytes or the chunk is used up, and says where in it that is. */
+  #fill(chunk: Uint8Array, from: number, upTo: number): number {
+    const to = Math.min(from + upTo - this.#filled, chunk.length)
+    const filled = this.#filled + to - from
+    if (filled > this.#buffer.length) this.#grow(filled, chunk)
+    this.#buffer.set(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to), this.#filled)
+    this.#filled = filled
+    return to
+  }
+
+  /**
+   * Makes room for `needed` bytes, all of them here already, and as many again: doubling is what keeps a frame in many
+   * pieces O(n), and a frame in two pieces is mostly copied once.
+   */
+  #grow(needed: number, like: Uint8Array): void {
+    const bytes = Math.max(2 * needed, this.#initialBufferBytes)
+    const buffer = this.#allocate(this.#total === 0 ? bytes : Math.min(bytes, this.#total), like)
+    buffer.set(this.#buffer.subarray(0, this.#filled))
+    this.#buffer = buffer
+  }
+
+  #takePending(): Uint8Array {
+    const { strip } = this.#layout
+    const from = strip === "header" ? LengthField.headerBytes(this.#layout, this.#buffer, 0) : strip
+    const frame = this.#buffer.subarray(from, this.#total)
+    this.framesDecoded++
+    this.#release()
+    return frame
+  }
+
+  #refuse(reason: FrameError["reason"], chunk: Uint8Array, at: number): void {
+    this.failure = new FrameError({ reason })
+    if (this.framesDecoded === 0) {
+      // A copy: the chunk may be the reader's to use again.
+      this.failureHead = Uint8Array.from([
+        ...this.#buffer.subarray(0, Math.min(this.#filled, failureHeadBytes)),
+        ...chunk.subarray(at, at + failureHeadBytes),
+      ]).subarray(0, failureHeadBytes)
+    }
+    this.#release()
+  }
+
+  #release(): void {
+    this.#buffer = noBytes
+    this.#filled = 0
+    this.#total = 0
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The certificate, the key and the client authorities, read from their files and looked at once before anything listens.
+ * Refuses a file that is not what its flag says; judges neither expiry nor trust.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Redacted from "effect/Redacted"
+import { createPrivateKey, X509Certificate } from "node:crypto"
+import type { ConfigError } from "./ConfigError.ts"
+import * as Setting from "./Setting.ts"
+
+/** PEM texts for a TLS listener. With `clientCa`, clients must show a certificate that these authorities signed. */
+export interface TlsMaterial {
+  readonly cert: string
+  /** Redacted, so that a config that is logged does not publish it. */
+  readonly key: Redacted.Redacted<string>
+  readonly clientCa: string | undefined
+}
+
+/** The files as the settings name them. */
+export interface TlsFiles {
+  readonly cert: Setting.Reading<string>
+  readonly key: Setting.Reading<string>
+  readonly clientCa: Setting.Reading<string> | undefined
+}
+
+/** Reads the files. Each must be what its setting says, and the key must be the certificate's. */
+export const read = Effect.fnUntraced(function* (files: TlsFiles) {
+  const cert = yield* readText(files.cert)
+  const key = yield* readText(files.key)
+  const clientCa = files.clientCa === undefined ? undefined : yield* readAuthorities(files.clientCa)
+
+  const certificate = yield* parseCertificate(files.cert, cert)
+  const privateKey = yield* Effect.try({
+    try: () => createPrivateKey(key),
+    catch: () => Setting.refuse(files.key, "a PEM private key without a passphrase"),
+  })
+  if (!certificate.checkPrivateKey(privateKey)) {
+    return yield* Setting.refuse(files.key, `the private key of ${files.cert.where}`)
+  }
+  return { cert, key: Redacted.make(key), clientCa } satisfies TlsMaterial
+})
+
+const readAuthorities = (file: Setting.Reading<string>) =>
+  Effect.tap(readText(file), (text) => parseCertificate(file, text))
+
+const parseCertificate = (file: Setting.Reading<string>, text: string): Effect.Effect<X509Certificate, ConfigError> =>
+  Effect.try({ try: () => new X509Certificate(text), catch: () => Setting.refuse(file, "a PEM certificate") })
+
+const readText = (file: Setting.Reading<string>): Effect.Effect<string, ConfigError, FileSystem.FileSystem> =>
+  FileSystem.FileSystem.use((fs) => fs.readFileString(file.value)).pipe(
+    Effect.mapError(({ reason }) => {
+      // The system's own words ("ENOENT: no such file or directory, open 'x'") say more than Effect's tag.
+      const why = reason.cause instanceof Error ? reason.cause.message : reason.message
+      return Setting.refuse(file, `a file that can be read (${why})`)
+    }),
+  )

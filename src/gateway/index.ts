@@ -1,0 +1,11 @@
+/**
+ * The gateway's public face: for those who embed it, or speak its protocol.
+ * The toolkit that it is made of is the package's main entry.
+ */
+import "effect/schema/SchemaJITCompiler/enable"
+
+export * as Gateway from "./Gateway.ts"
+export * as ByeCode from "./protocol/ByeCode.ts"
+export * as ClientMessage from "./protocol/ClientMessage.ts"
+export * as ErrorCode from "./protocol/ErrorCode.ts"
+export * as ServerMessage from "./protocol/ServerMessage.ts"

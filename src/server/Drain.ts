@@ -1,0 +1,77 @@
+/**
+ * Two-phase shutdown with a deadline that always holds: everybody is told and may finish, then each is closed at its
+ * own moment, and whoever is left at the deadline is reset. Closes no listener and knows no protocol.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CloseReason from "../connection/CloseReason.ts"
+
+/** The shares of a drain. */
+export interface DrainSettings {
+  /** From the announcement to the first goodbye. Default 0: the toolkit closes at once. */
+  readonly grace: Duration.Duration
+  /** From the first goodbye to the last reset. Default 10 s. */
+  readonly timeout: Duration.Duration
+  /** When it completes, the drain ends now: a second signal, for example. Default: never. */
+  readonly forced: Effect.Effect<void>
+}
+
+/** The default of `timeout`. */
+export const defaultDrainTimeout = Duration.seconds(10)
+
+/** The part of the timeout in which goodbyes begin; the rest is for the last of them to be flushed. */
+export const goodbyeWindow = 0.75
+
+/** Goodbyes are at most this far apart, so that a few connections do not make a long drain. */
+export const goodbyeSpacing = Duration.millis(5)
+
+/** The settings in force. */
+export const DrainSettings = Context.Reference<DrainSettings>("longline/server/DrainSettings", {
+  defaultValue: () => ({ grace: Duration.zero, timeout: defaultDrainTimeout, forced: Effect.never }),
+})
+
+/** Drain settings as a layer; what is not given keeps its default. */
+export const layer = (options: {
+  readonly grace?: Duration.Input
+  readonly timeout?: Duration.Input
+  readonly forced?: Effect.Effect<void>
+}): Layer.Layer<never> =>
+  Layer.succeed(DrainSettings, {
+    grace: Duration.fromInputUnsafe(options.grace ?? Duration.zero),
+    timeout: Duration.fromInputUnsafe(options.timeout ?? defaultDrainTimeout),
+    forced: options.forced ?? Effect.never,
+  })
+
+/** What is to be drained. */
+export interface Target {
+  /** Tells everybody that goodbyes come after `grace`. */
+  readonly announce: (grace: Duration.Duration) => void
+  /** The connections there are now. */
+  readonly connections: () => Iterable<{ readonly closeUnsafe: (reason: CloseReason.CloseReason) => void }>
+  /** Completes when nobody is left. */
+  readonly empty: Effect.Effect<void>
+}
+
+/** Drains, and completes with whether it was forced: by the deadline at the latest, whatever the peers do. */
+export const run = (target: Target, settings: DrainSettings): Effect.Effect<{ readonly forced: boolean }> =>
+  Effect.gen(function* () {
+    target.announce(settings.grace)
+    yield* Effect.raceFirst(target.empty, Effect.sleep(settings.grace))
+    const closing = Effect.andThen(sayGoodbyes(target, settings), target.empty)
+    yield* Effect.raceFirst(closing, Effect.sleep(settings.timeout))
+    return { forced: false }
+  }).pipe(Effect.raceFirst(Effect.as(settings.forced, { forced: true })))
+
+const sayGoodbyes = Effect.fnUntraced(function* (target: Target, settings: DrainSettings) {
+  const connections = [...target.connections()]
+  const windowMs = Duration.toMillis(settings.timeout) * goodbyeWindow
+  const spacingMs = Math.min(Duration.toMillis(goodbyeSpacing), windowMs / connections.length)
+  // A timer has a resolution of a millisecond: one wake for as many goodbyes as are due then.
+  const perWake = Math.max(1, Math.round(1 / spacingMs))
+  for (const [index, connection] of connections.entries()) {
+    connection.closeUnsafe(CloseReason.Draining())
+    if ((index + 1) % perWake === 0) yield* Effect.sleep(spacingMs * perWake)
+  }
+})

@@ -1,0 +1,206 @@
+/**
+ * Many peers: takes them from a transport, gives each a seat and a connection, and drains them when its scope closes.
+ * Knows no sockets and no messages. Nothing that one connection does, or that its handler throws, reaches another.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as CloseReason from "../connection/CloseReason.ts"
+import * as Connection from "../connection/Connection.ts"
+import { monotonicMs } from "../connection/Deadlines.ts"
+import type { Protocol } from "../connection/Protocol.ts"
+import { type AcceptFailed, type Address, hostOf, Transport, type Wire } from "../transport/Transport.ts"
+import { AdmissionLimits, Seats } from "./Admission.ts"
+import * as Drain from "./Drain.ts"
+import { LiveRegistry, type Registry } from "./Registry.ts"
+import * as ServerEvents from "./ServerEvents.ts"
+
+/** Refused peers that are told so at the same time; the others are reset without a word. */
+export const maxRefusalsTold = 128
+
+/** Connections that have ended and are still being told and flushed; beyond, those that end are reset at once. */
+export const maxGoodbyes = 1024
+
+/** Pause after an accept that failed for want of descriptors or memory; doubled each time up to the longest. */
+export const shortestAcceptPause = Duration.millis(100)
+export const longestAcceptPause = Duration.seconds(5)
+
+/**
+ * What a connection's peer gets: an Effect that reads and sends as it likes, or a Stream of what is sent. The connection
+ * ends when it does.
+ */
+export type Handler<In, Out, E, R> = (
+  connection: Connection.Connection<In, Out>,
+  registry: Registry<Out>,
+) => Effect.Effect<unknown, E, R> | Stream.Stream<Out, E, R>
+
+/** A server that runs. */
+export interface Server<in out Out> {
+  /** The address in fact bound. */
+  readonly address: Address
+  readonly registry: Registry<Out>
+  /** Seats taken now. */
+  readonly seatsTaken: () => number
+}
+
+/**
+ * A server as a layer: it listens when the layer is built and drains when its scope closes. What the handler requires
+ * beside a Scope (its own, closed when the connection ends) becomes the layer's requirement.
+ *
+ * ```ts
+ * const Echo = Server.serve(Protocol.fromCodec({ name: "echo", codec: Codec.bytes }), (connection) => connection.messages)
+ * ```
+ */
+export const serve = <In, Out, E, R>(
+  protocol: Protocol<In, Out>,
+  handler: Handler<In, Out, E, R>,
+): Layer.Layer<never, never, Transport | Exclude<R, Scope.Scope>> =>
+  Layer.effectDiscard(make(protocol, handler)) as Layer.Layer<never, never, Transport | Exclude<R, Scope.Scope>>
+
+/** The rung below `serve`: the running server, for as long as the scope is open. */
+export const make = Effect.fnUntraced(function* <In, Out, E, R>(
+  protocol: Protocol<In, Out>,
+  handler: Handler<In, Out, E, R>,
+) {
+  const transport = yield* Transport
+  const clock = yield* Clock.Clock
+  const settings = yield* Connection.settings
+  const drainSettings = yield* Drain.DrainSettings
+  const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
+  const events = yield* Effect.serviceOption(ServerEvents.ServerEvents)
+  const publish = Option.match(events, { onNone: () => () => Effect.void, onSome: (some) => some.publish })
+  const seats = new Seats(yield* AdmissionLimits, monotonicMs(clock))
+  const registry = new LiveRegistry(protocol)
+  const fibers = yield* FiberSet.make<unknown>()
+  let lastId = 0
+  let refusalsTold = 0
+  let goodbyes = 0
+  let isDraining = false
+
+  const run = (connection: Connection.Connection<In, Out>) => {
+    const running = handler(connection, registry)
+    return Stream.isStream(running) ? Stream.runForEachArray(running, connection.sendAll) : running
+  }
+
+  const serveSeated = (wire: Wire, host: string) => {
+    const id = ++lastId
+    const acceptedAt = monotonicMs(clock)
+    let hasSeat = true
+    const leaveSeat = Effect.sync(() => {
+      if (!hasSeat) return
+      hasSeat = false
+      seats.free(host)
+      // The seat is free at once; what is left of the connection is bounded by a count of its own.
+      if (++goodbyes > maxGoodbyes) wire.abortUnsafe()
+    })
+    return Connection.serve(
+      {
+        id,
+        wire,
+        protocol,
+        settings,
+        onOpened: (connection) => {
+          registry.add(connection)
+          if (isDraining) connection.closeUnsafe(CloseReason.Draining())
+          return publish(ServerEvents.ConnectionOpened({ id, peer: wire.peer }))
+        },
+        onEnded: (reason, connection) => {
+          if (connection !== undefined) registry.remove(connection)
+          const durationMs = Math.round(monotonicMs(clock) - acceptedAt)
+          const closed = publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
+          return Effect.andThen(leaveSeat, closed)
+        },
+      },
+      run,
+    ).pipe(Effect.ensuring(Effect.andThen(leaveSeat, Effect.sync(() => goodbyes--))))
+  }
+
+  const refuse = (wire: Wire, reason: CloseReason.CloseReason) => {
+    const told = refusalsTold < maxRefusalsTold
+    if (!told) wire.abortUnsafe()
+    const refused = publish(ServerEvents.ConnectionRefused({ peer: wire.peer, reason, told }))
+    if (!told) return refused
+    refusalsTold++
+    const nothing = () => Effect.void
+    return Connection.serve(
+      { id: ++lastId, wire, protocol, settings, onOpened: nothing, onEnded: nothing },
+      (connection) => connection.close(reason),
+    ).pipe(
+      Effect.andThen(refused),
+      Effect.ensuring(Effect.sync(() => refusalsTold--)),
+    )
+  }
+
+  const arrive = (wire: Wire) => {
+    const host = hostOf(wire.peer)
+    const refusal = seats.take(host, monotonicMs(clock))
+    return FiberSet.run(fibers, refusal === undefined ? serveSeated(wire, host) : refuse(wire, refusal), {
+      startImmediately: true,
+    })
+  }
+
+  let pauseMs = 0
+  const acceptFault = (error: AcceptFailed) => {
+    const fault = faultOf(error)
+    pauseMs =
+      fault === "peer"
+        ? 0
+        : Math.min(
+            Math.max(pauseMs * 2, Duration.toMillis(shortestAcceptPause)),
+            Duration.toMillis(longestAcceptPause),
+          )
+    return Effect.andThen(publish(ServerEvents.AcceptFault({ fault, error, pauseMs })), Effect.sleep(pauseMs))
+  }
+
+  const acceptLoop = transport.accept.pipe(
+    Effect.flatMap((wires) => {
+      pauseMs = 0
+      return Effect.forEach(wires, arrive, { discard: true })
+    }),
+    Effect.catchReason("TransportError", "AcceptFailed", acceptFault),
+    Effect.forever,
+    Pull.catchDone(() => Effect.void),
+  )
+
+  const drain = Effect.gen(function* () {
+    isDraining = true
+    yield* transport.close
+    const connections = registry.size
+    const graceMs = Duration.toMillis(drainSettings.grace)
+    const timeoutMs = Duration.toMillis(drainSettings.timeout)
+    yield* publish(ServerEvents.DrainStarted({ connections, graceMs, timeoutMs }))
+    const { forced } = yield* Drain.run(
+      {
+        announce: (grace) => {
+          const message = protocol.draining(grace)
+          if (message !== undefined) registry.broadcast(message)
+        },
+        connections: registry.connections,
+        empty: FiberSet.awaitEmpty(fibers),
+      },
+      drainSettings,
+    )
+    yield* publish(ServerEvents.DrainEnded({ aborted: yield* FiberSet.size(fibers), forced }))
+    yield* FiberSet.clear(fibers)
+  })
+
+  // Finalizers run in reverse: the accept loop stops, the drain runs, and then the fibers that are left are interrupted.
+  yield* Effect.addFinalizer(() => drain)
+  yield* Effect.forkScoped(Effect.provideContext(acceptLoop, services))
+  const { address, name } = transport
+  yield* publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
+  return { address, registry, seatsTaken: () => seats.taken } satisfies Server<Out>
+})
+
+const peerFaults = new Set(["ECONNABORTED", "ECONNRESET", "EPIPE", "EPROTO", "ETIMEDOUT", "EHOSTUNREACH", "ENETDOWN"])
+const resourceFaults = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
+
+/** Sorts a failed accept by whose fault it was. The peer's is no reason to wait; the others are. */
+export const faultOf = (error: AcceptFailed): ServerEvents.Fault =>
+  peerFaults.has(error.code) ? "peer" : resourceFaults.has(error.code) ? "resource" : "listener"

@@ -1,0 +1,61 @@
+/**
+ * What happens to a server and its connections, as typed events for whoever watches: logs, metrics, tests.
+ * Writes no log line itself, and waits for no subscriber: one that is too slow misses the oldest events.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import type { CloseReason } from "../connection/CloseReason.ts"
+import type { AcceptFailed, Address } from "../transport/Transport.ts"
+
+/** Whose fault a failed accept was: the peer's, that of scarce descriptors or memory, or the listener's. */
+export type Fault = "peer" | "resource" | "listener"
+
+export type ServerEvent = Data.TaggedEnum<{
+  Listening: { readonly server: string; readonly transport: string; readonly address: Address }
+  AcceptFault: { readonly fault: Fault; readonly error: AcceptFailed; readonly pauseMs: number }
+  ConnectionOpened: { readonly id: number; readonly peer: Address }
+  /** `told` is false if there were too many refusals at once to say goodbye to each. */
+  ConnectionRefused: { readonly peer: Address; readonly reason: CloseReason; readonly told: boolean }
+  /** `id` of a connection that never opened (a failed handshake) is in no other event. */
+  ConnectionClosed: {
+    readonly id: number
+    readonly peer: Address
+    readonly reason: CloseReason
+    readonly durationMs: number
+  }
+  DrainStarted: { readonly connections: number; readonly graceMs: number; readonly timeoutMs: number }
+  /** `aborted` connections were reset at the deadline, or because the drain was forced. */
+  DrainEnded: { readonly aborted: number; readonly forced: boolean }
+}>
+
+export const { AcceptFault, ConnectionClosed, ConnectionOpened, ConnectionRefused, DrainEnded, DrainStarted, Listening } =
+  Data.taggedEnum<ServerEvent>()
+
+/** Events that a slow subscriber may be behind before it misses the oldest. */
+export const eventBacklog = 4096
+
+/** The events of the servers that are provided with it. Optional: a server without it tells nobody. */
+export class ServerEvents extends Context.Service<
+  ServerEvents,
+  {
+    readonly publish: (event: ServerEvent) => Effect.Effect<void>
+    /** Events from now on, for the life of the scope. */
+    readonly subscribe: Effect.Effect<PubSub.Subscription<ServerEvent>, never, Scope.Scope>
+  }
+>()("longline/server/ServerEvents") {}
+
+/** A place where servers and subscribers meet. */
+export const layer: Layer.Layer<ServerEvents> = Layer.effect(
+  ServerEvents,
+  Effect.gen(function* () {
+    const events = yield* Effect.acquireRelease(PubSub.sliding<ServerEvent>(eventBacklog), PubSub.shutdown)
+    return ServerEvents.of({
+      publish: (event) => Effect.asVoid(PubSub.publish(events, event)),
+      subscribe: PubSub.subscribe(events),
+    })
+  }),
+)

@@ -1,0 +1,80 @@
+/**
+ * Holds the wires that arrived at a listener until somebody accepts them, in order with the failures between them.
+ * Refuses to grow beyond its bound: what arrives then is reset.
+ */
+import type { NonEmptyArray, NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import { type AcceptFailed, TransportError, type Wire } from "./Transport.ts"
+
+type Accept = Pull.Pull<NonEmptyReadonlyArray<Wire>, TransportError>
+
+/** One listener's arrivals. A waiting accept is resumed with `accept` itself, so interrupting it loses no wire. */
+export class Arrivals {
+  readonly accept: Accept = Effect.suspend(() => this.take())
+
+  private readonly limit: number
+  private readonly wait: Accept = Effect.callback((resume) => {
+    this.waiter = resume
+  })
+  private waiter: ((accept: Accept) => void) | undefined = undefined
+  private queued: Array<Wire | AcceptFailed> = []
+  /** Whether arrivals are taken no more. */
+  closed = false
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** Queues a wire; resets it when `limit` arrivals already wait, or when nobody will accept any more. */
+  push(wire: Wire): void {
+    if (this.closed || this.queued.length >= this.limit) return wire.abortUnsafe()
+    this.queued.push(wire)
+    this.wake()
+  }
+
+  /** Queues a failure. One that finds `limit` arrivals waiting is dropped: the acceptor is behind anyway. */
+  fail(failure: AcceptFailed): void {
+    if (this.closed || this.queued.length >= this.limit) return
+    this.queued.push(failure)
+    this.wake()
+  }
+
+  /** Takes no more arrivals. Those that wait may still be accepted. */
+  close(): void {
+    this.closed = true
+    this.wake()
+  }
+
+  /** Resets the wires that nobody accepted: with the listener's scope goes their last possible owner. */
+  abort(): void {
+    this.close()
+    const queued = this.queued
+    this.queued = []
+    for (const arrival of queued) if ("pull" in arrival) arrival.abortUnsafe()
+  }
+
+  private wake(): void {
+    const waiter = this.waiter
+    if (waiter === undefined) return
+    this.waiter = undefined
+    waiter(this.accept)
+  }
+
+  private take(): Accept {
+    const head = this.queued[0]
+    if (head === undefined) return this.closed ? Cause.done() : this.wait
+    if (!("pull" in head)) {
+      this.queued.shift()
+      return Effect.fail(new TransportError({ reason: head }))
+    }
+    const wires: NonEmptyArray<Wire> = [head]
+    for (const arrival of this.queued.slice(1)) {
+      if (!("pull" in arrival)) break
+      wires.push(arrival)
+    }
+    this.queued = this.queued.slice(wires.length)
+    return Effect.succeed(wires)
+  }
+}

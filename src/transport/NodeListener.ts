@@ -1,0 +1,104 @@
+/**
+ * A listening Node server as a scoped listener: arrivals wait in a bounded queue, its errors are values.
+ * Makes no wire itself: the transport says what an accepted socket becomes.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import { Arrivals } from "./Arrivals.ts"
+import { codeOf } from "./NodeWire.ts"
+import {
+  AcceptFailed,
+  type Address,
+  formatAddress,
+  ListenFailed,
+  type Transport,
+  TransportError,
+  type Wire,
+} from "./Transport.ts"
+
+/** What the listener is told by its transport. */
+export interface Options {
+  readonly name: string
+  /** Where to listen. */
+  readonly address: Address
+  /** Connections that the system completes before this process accepts them. */
+  readonly backlog: number
+  /** Arrivals that may wait for `accept`. */
+  readonly acceptBacklog: number
+  /** Makes the wire of one accepted socket. */
+  readonly wireUnsafe: (socket: Net.Socket, peer: Address) => Wire
+}
+
+/** Silence after which the system asks a tcp peer whether it is still there, in milliseconds. Heartbeats ask sooner. */
+export const keepAliveDelayMillis = 60_000
+
+/** The socket options of both sides. Half-open, since a client may end its side and still read the answers. */
+export const socketOptions = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: keepAliveDelayMillis,
+} as const
+
+/** Listens until the scope closes. Fails with `ListenFailed` when the address cannot be bound. */
+export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const arrivals = new Arrivals(options.acceptBacklog)
+    const server = Net.createServer(socketOptions)
+    const closeUnsafe = (): void => {
+      // The callback, which waits for every connection to end, is not for us: the wires have other owners.
+      if (server.listening) server.close()
+      arrivals.close()
+    }
+    server.on("connection", (socket) => {
+      const peer = peerOf(socket, options.address)
+      if (peer !== undefined) return arrivals.push(options.wireUnsafe(socket, peer))
+      socket.on("error", ignore).destroy()
+      arrivals.fail(new AcceptFailed({ code: "ECONNABORTED" }))
+    })
+    yield* Effect.acquireRelease(listen(server, options), () =>
+      Effect.sync(() => {
+        closeUnsafe()
+        arrivals.abort()
+      }),
+    )
+    server.on("error", (cause) => arrivals.fail(new AcceptFailed({ code: codeOf(cause), cause })))
+    return {
+      name: options.name,
+      address: boundAddress(server, options.address),
+      accept: arrivals.accept,
+      close: Effect.sync(closeUnsafe),
+    }
+  })
+
+const listen = (server: Net.Server, options: Options): Effect.Effect<void, TransportError> =>
+  Effect.callback((resume) => {
+    const { address, backlog } = options
+    const onError = (cause: Error): void => {
+      const reason = new ListenFailed({ address: formatAddress(address), code: codeOf(cause), cause })
+      resume(Effect.fail(new TransportError({ reason })))
+    }
+    server.once("error", onError)
+    server.once("listening", () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    })
+    if (address._tag === "Tcp") server.listen({ host: address.host, port: address.port, backlog })
+    else server.listen({ path: address._tag === "Unix" ? address.path : address.name, backlog })
+    return Effect.sync(() => server.close())
+  })
+
+/** Where a peer connects from; nothing when it was gone before it was accepted, since the system forgot it then. */
+const peerOf = (socket: Net.Socket, listening: Address): Address | undefined => {
+  if (listening._tag !== "Tcp") return listening
+  const { remoteAddress: host, remotePort: port } = socket
+  return host === undefined || port === undefined ? undefined : { _tag: "Tcp", host, port }
+}
+
+const boundAddress = (server: Net.Server, asked: Address): Address => {
+  const bound = server.address()
+  return bound === null || typeof bound === "string" ? asked : { _tag: "Tcp", host: bound.address, port: bound.port }
+}
+
+const ignore = (): void => {}

@@ -1,0 +1,112 @@
+/**
+ * Holds the bytes that arrived on one wire until somebody pulls, and slows their source down beyond a bound.
+ * Knows no socket: a source is anything that can pause and resume.
+ */
+import type { NonEmptyArray, NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import type { TransportError } from "./Transport.ts"
+
+/** Where the bytes come from: a Node socket, or the far end of a memory wire. */
+export interface Source {
+  readonly pause: () => unknown
+  readonly resume: () => unknown
+}
+
+type Chunks = NonEmptyReadonlyArray<Uint8Array>
+type End = Effect.Effect<never, TransportError | Cause.Done>
+
+/**
+ * What one wire has read.
+ *
+ * A waiting pull is resumed with `pull` itself, which then takes what is queued. So a pull that was interrupted just
+ * before its bytes came takes nothing with it: they stay queued for the next one, and no pull needs a finalizer.
+ */
+export class ReadQueue {
+  /** The bytes queued, or a wait for the first. Queued bytes come before the end and before a failure. */
+  readonly pull: Pull.Pull<Chunks, TransportError> = Effect.suspend(() => this.take())
+  /** Whether the source is paused because `limitBytes` are waiting here. */
+  paused = false
+  /** Bytes that ever arrived. */
+  received = 0
+
+  private readonly limitBytes: number
+  private source: Source
+  private readonly wait: Pull.Pull<Chunks, TransportError> = Effect.callback((resume) => {
+    this.waiter = resume
+  })
+  private waiter: ((pull: Pull.Pull<Chunks, TransportError>) => void) | undefined = undefined
+  private queued: NonEmptyArray<Uint8Array> | undefined = undefined
+  private queuedBytes = 0
+  private end: End | undefined = undefined
+
+  constructor(source: Source, limitBytes: number) {
+    this.source = source
+    this.limitBytes = limitBytes
+  }
+
+  /** Whether the end or a failure was recorded: nothing arrives any more. */
+  get ended(): boolean {
+    return this.end !== undefined
+  }
+
+  /** Takes the bytes from another source from now on: the TLS socket in place of the raw one. */
+  feedFrom(source: Source): void {
+    this.source = source
+  }
+
+  /** Queues one chunk. The waiting pull runs before the bound is looked at, so that a fast reader is never paused. */
+  push(chunk: Uint8Array): void {
+    if (this.end !== undefined) return
+    this.received += chunk.length
+    this.queuedBytes += chunk.length
+    if (this.queued === undefined) this.queued = [chunk]
+    else this.queued.push(chunk)
+    this.wake()
+    if (this.queuedBytes >= this.limitBytes && !this.paused && this.end === undefined) {
+      this.paused = true
+      this.source.pause()
+    }
+  }
+
+  /** Records the peer's FIN: pulls end once the queue is empty. */
+  finish(): void {
+    this.close(Cause.done())
+  }
+
+  /** Records a loss: pulls fail once the queue is empty. */
+  fail(error: TransportError): void {
+    this.close(Effect.fail(error))
+  }
+
+  /** Forgets what is queued: this side gave the wire up, and its memory with it. */
+  clear(): void {
+    this.queued = undefined
+    this.queuedBytes = 0
+  }
+
+  private close(end: End): void {
+    if (this.end !== undefined) return
+    this.end = end
+    this.wake()
+  }
+
+  private wake(): void {
+    const waiter = this.waiter
+    if (waiter === undefined) return
+    this.waiter = undefined
+    waiter(this.pull)
+  }
+
+  private take(): Pull.Pull<Chunks, TransportError> {
+    const queued = this.queued
+    if (queued === undefined) return this.end ?? this.wait
+    this.clear()
+    if (this.paused) {
+      this.paused = false
+      this.source.resume()
+    }
+    return Effect.succeed(queued)
+  }
+}

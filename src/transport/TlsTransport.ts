@@ -1,0 +1,190 @@
+/**
+ * Listens and dials with TLS, and with certificates on both sides where a client authority is given.
+ * Speaks nothing older than TLS 1.2, and gives no handshake longer than its deadline.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import * as Tls from "node:tls"
+import * as NodeListener from "./NodeListener.ts"
+import * as NodeWire from "./NodeWire.ts"
+import * as TcpTransport from "./TcpTransport.ts"
+import { TlsWire } from "./TlsWire.ts"
+import {
+  type Address,
+  defaultAcceptBacklog,
+  defaultHandshakeTimeout,
+  formatAddress,
+  HandshakeFailed,
+  ListenFailed,
+  Transport,
+  TransportError,
+  type Wire,
+} from "./Transport.ts"
+
+/** PEM text, of one or of several certificates. */
+export type Pem = string | Buffer
+
+/** Where to listen, who this is, and whom to let in. */
+export interface Options extends TcpTransport.Options {
+  readonly cert: Pem
+  readonly key: Pem
+  /** Mutual TLS: only clients with a certificate that one of these authorities signed. Without it anybody connects. */
+  readonly clientCa?: Pem | ReadonlyArray<Pem> | undefined
+  /** From accept to the end of the handshake: 10 seconds by default. */
+  readonly handshakeTimeout?: Duration.Input | undefined
+  /** `TLSv1.2` by default. */
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
+}
+
+/** Whom to dial and whom to trust: the system's authorities by default. */
+export interface DialOptions extends TcpTransport.BoundsOptions {
+  readonly host: string
+  readonly port: number
+  /** Authorities to trust in place of the well-known ones. */
+  readonly ca?: Pem | ReadonlyArray<Pem> | undefined
+  /** This side's certificate and key, for mutual TLS. */
+  readonly cert?: Pem | undefined
+  readonly key?: Pem | undefined
+  /** The name that the server's certificate must carry: `host` by default. */
+  readonly servername?: string | undefined
+  /** For connecting and the handshake together: 10 seconds by default. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** A TLS listener that lives as long as its scope. Certificates that do not parse are `ListenFailed`. */
+export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
+    const limits = TcpTransport.limitsOf(options)
+    const handshakes = yield* makeHandshakes(options, address)
+    return yield* NodeListener.make({
+      name: "tls",
+      address,
+      backlog: options.backlog ?? TcpTransport.defaultBacklog,
+      acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
+      wireUnsafe: (socket, peer) => {
+        const wire = new TlsWire(socket, peer, limits)
+        handshakes.beginUnsafe(socket, wire)
+        return wire
+      },
+    })
+  })
+
+/** A TLS listener as a layer. */
+export const layer = (options: Options): Layer.Layer<Transport, TransportError> =>
+  Layer.effect(Transport, make(options))
+
+/** Connects and shakes hands: the wire is open. Fails with `DialFailed` or, once connected, `HandshakeFailed`. */
+export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
+    const { socket, address } = yield* TcpTransport.dialSocket({ host: options.host, port: options.port, timeout })
+    const wire = new TlsWire(socket, address, TcpTransport.limitsOf(options))
+    const encrypted = yield* Effect.try({
+      try: () =>
+        Tls.connect({
+          socket,
+          host: options.host,
+          servername: options.servername ?? (Net.isIP(options.host) === 0 ? options.host : ""),
+          minVersion: "TLSv1.2",
+          ...credentialsOf(options),
+          ...(options.ca === undefined ? {} : { ca: authorities(options.ca) }),
+        }),
+      catch: handshakeFailed,
+    })
+    encrypted.once("secureConnect", () => wire.establishUnsafe(encrypted))
+    encrypted.on("error", (cause) => wire.loseUnsafe(NodeWire.lostWith(NodeWire.codeOf(cause), cause)))
+    yield* wire.opened.pipe(
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(new TransportError({ reason: new HandshakeFailed({ code: "ERR_TLS_HANDSHAKE_TIMEOUT" }) })),
+      }),
+    )
+    return wire
+  })
+
+interface Handshakes {
+  readonly beginUnsafe: (socket: Net.Socket, wire: TlsWire) => void
+}
+
+/**
+ * A `tls.Server` that never listens: it is given the accepted sockets one by one, which is its documented way in, and
+ * tells the outcome with a TLS socket of its own. What both have in common is the peer's address and port; no two open
+ * sockets of one listener share it.
+ */
+const makeHandshakes = (options: Options, address: Address): Effect.Effect<Handshakes, TransportError> =>
+  Effect.map(
+    Effect.try({
+      try: () =>
+        Tls.createServer({
+          ...credentialsOf(options),
+          ...(options.clientCa === undefined ? {} : { ca: authorities(options.clientCa), requestCert: true }),
+          // Node would drop an unverified client without saying why. `refusalOf` looks, and names the reason.
+          rejectUnauthorized: false,
+          minVersion: options.minVersion ?? "TLSv1.2",
+          handshakeTimeout: Duration.toMillis(options.handshakeTimeout ?? defaultHandshakeTimeout),
+        }),
+      catch: (cause) => {
+        const code = cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN"
+        return new TransportError({ reason: new ListenFailed({ address: formatAddress(address), code, cause }) })
+      },
+    }),
+    (server) => {
+      const pending = new Map<string, TlsWire>()
+      server.on("secureConnection", (socket) => {
+        const wire = pending.get(keyOf(socket))
+        const refusal = options.clientCa === undefined ? undefined : refusalOf(socket)
+        // No wire: the peer has reset the connection in this very turn, and its socket is closing.
+        if (wire === undefined || refusal !== undefined) {
+          wire?.refuseUnsafe(refusal ?? "ECONNRESET")
+          socket.on("error", ignore).destroy()
+          return
+        }
+        pending.delete(keyOf(socket))
+        wire.establishUnsafe(socket)
+      })
+      server.on("tlsClientError", (cause, socket) => {
+        pending.get(keyOf(socket))?.refuseUnsafe(NodeWire.codeOf(cause), cause)
+        // A late handshake leaves its socket open; the others are closing and have sent their alert.
+        socket.destroy()
+      })
+      return {
+        beginUnsafe: (socket, wire) => {
+          const key = keyOf(socket)
+          pending.set(key, wire)
+          socket.once("close", () => {
+            if (pending.get(key) === wire) pending.delete(key)
+          })
+          server.emit("connection", socket)
+        },
+      }
+    },
+  )
+
+/** Why a client with or without a certificate is not let in. */
+const refusalOf = (socket: Tls.TLSSocket): string | undefined => {
+  if (socket.authorized) return undefined
+  if (socket.getPeerX509Certificate() === undefined) return "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE"
+  return String(socket.authorizationError)
+}
+
+const keyOf = (socket: Net.Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
+
+const credentialsOf = (options: { readonly cert?: Pem | undefined; readonly key?: Pem | undefined }) => ({
+  ...(options.cert === undefined ? {} : { cert: options.cert }),
+  ...(options.key === undefined ? {} : { key: options.key }),
+})
+
+const authorities = (ca: Pem | ReadonlyArray<Pem>): Array<Pem> =>
+  typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca]
+
+const handshakeFailed = (cause: unknown): TransportError =>
+  new TransportError({
+    reason: new HandshakeFailed({ code: cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN", cause }),
+  })
+
+const ignore = (): void => {}

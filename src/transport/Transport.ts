@@ -1,0 +1,183 @@
+/**
+ * What a connection needs from a socket, and what a server needs from a listener.
+ * Names no platform: `TcpTransport`, `TlsTransport` and `MemoryTransport` implement it, one contract suite tests them all.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+
+/** Where a peer connects from, or where a listener is bound. */
+export type Address =
+  | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
+  | { readonly _tag: "Unix"; readonly path: string }
+  | { readonly _tag: "Memory"; readonly name: string }
+
+/** An address as a person writes it: `127.0.0.1:7557`, `[::1]:7557`, `unix:/run/longline.sock`, `memory:a`. */
+export const formatAddress = (address: Address): string => {
+  switch (address._tag) {
+    case "Tcp":
+      return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+    case "Unix":
+      return `unix:${address.path}`
+    default:
+      return `memory:${address.name}`
+  }
+}
+
+/** Whose seat an address counts against: the host without its port; every peer of a unix socket is one host. */
+export const hostOf = (address: Address): string =>
+  address._tag === "Tcp" ? address.host : address._tag === "Unix" ? "unix" : address.name
+
+/** What a completed TLS handshake told about the peer. Certificate fields are there with mutual TLS only. */
+export interface TlsIdentity {
+  /** Whether the peer's certificate was asked for and verified against the configured authorities. */
+  readonly authorized: boolean
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string
+  readonly subject?: string
+  /** Subject alternative names as OpenSSL prints them, for example `DNS:client.example`. */
+  readonly subjectAltName?: string
+  /** SHA-256 of the certificate, upper-case hex with colons. */
+  readonly fingerprint?: string
+}
+
+/** The listener could not be opened, for example because the port is taken (`EADDRINUSE`). */
+export class ListenFailed extends Data.TaggedError("ListenFailed")<{
+  readonly address: string
+  readonly code: string
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return this.code === "EADDRINUSE"
+      ? `${this.address} is in use: stop the process that listens there, or choose another address`
+      : `cannot listen on ${this.address}: ${this.code}`
+  }
+}
+
+/** No connection could be made to `address`: nobody listens there (`ECONNREFUSED`), or no answer in time (`ETIMEDOUT`). */
+export class DialFailed extends Data.TaggedError("DialFailed")<{
+  readonly address: string
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `cannot connect to ${this.address}: ${this.code}`
+  }
+}
+
+/** One arrival could not be accepted. `code` is the system's (`EMFILE`, `ECONNABORTED`) and tells whose fault it was. */
+export class AcceptFailed extends Data.TaggedError("AcceptFailed")<{
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `accept failed: ${this.code}`
+  }
+}
+
+/** The TLS handshake failed, or was not finished within its deadline (`code` is then `ERR_TLS_HANDSHAKE_TIMEOUT`). */
+export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `TLS handshake failed: ${this.code}`
+  }
+}
+
+/** The peer reset the connection, or the system did (`ECONNRESET`, `EPIPE`, `ETIMEDOUT`); `ABORTED` if this side did. */
+export class WireLost extends Data.TaggedError("WireLost")<{
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `connection lost: ${this.code}`
+  }
+}
+
+/** Everything that a transport reports, by reason. */
+export class TransportError extends Data.TaggedError("TransportError")<{
+  readonly reason: ListenFailed | DialFailed | AcceptFailed | HandshakeFailed | WireLost
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * One peer's bytes, both ways. The wire owns the socket; whoever took it from `accept` must bring it to an end with
+ * `end` or `abortUnsafe`. At most one `pull` waits at a time.
+ */
+export interface Wire {
+  readonly peer: Address
+  /**
+   * Completes when bytes may flow: at once on plain transports, after the handshake on TLS (deadline 10 s by default,
+   * `HandshakeFailed`). Interruptible, and may be awaited again.
+   */
+  readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError>
+  /**
+   * The bytes that arrived since the last pull, one array of chunks; waits for the first. Ends with `Cause.Done` after
+   * the peer's FIN, fails with `WireLost` after a reset. At most `readBufferBytes` wait here before the peer is slowed
+   * down; interrupting a pull loses nothing.
+   */
+  readonly pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError>
+  /** Whether this side has stopped reading because nobody pulls: silence is then not the peer's. */
+  readonly pausedUnsafe: () => boolean
+  /**
+   * Hands the chunks to the system in one call, in order. True while more may be written at once; false asks the caller
+   * to wait for `drained` first. The bytes belong to the wire until they are sent. A lost or ended wire swallows them.
+   */
+  readonly writeUnsafe: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
+  /** Completes when everything written has been taken by the system; fails with `WireLost`. Has no deadline of its own. */
+  readonly drained: Effect.Effect<void, TransportError>
+  /** Bytes that ever arrived, pulled or not: it grows while the peer is alive and this side reads. */
+  readonly receivedUnsafe: () => number
+  /** Bytes written and not yet taken by the system. It shrinks while the peer makes progress. */
+  readonly unsentUnsafe: () => number
+  /**
+   * Called once when the wire is lost, also while nobody pulls and while a handler is busy; at once if it already is.
+   * One listener. A FIN is not a loss.
+   */
+  readonly onLostUnsafe: (listener: (error: TransportError) => void) => void
+  /** Sends FIN behind what was written and returns at once. Reading goes on. */
+  readonly endUnsafe: () => void
+  /** Resets the connection and frees the descriptor now, whatever is unsent. Safe to call twice. */
+  readonly abortUnsafe: () => void
+  /** Completes when the descriptor is free again, whoever closed. Never fails. */
+  readonly closed: Effect.Effect<void>
+}
+
+/**
+ * A listener. Its layer binds it and closes it with its scope; wires already handed out are not its own any more.
+ */
+export class Transport extends Context.Service<
+  Transport,
+  {
+    /** `tcp`, `tls`, `unix`, `memory`: for events and logs. */
+    readonly name: string
+    /** The address in fact bound: a port of 0 is replaced by the one the system picked. */
+    readonly address: Address
+    /**
+     * The wires that arrived since the last call, waiting for the first. Fails with `AcceptFailed` for one arrival that
+     * could not be accepted: call it again. Ends with `Cause.Done` once the listener is closed. Arrivals beyond
+     * `acceptBacklog` that nobody takes are reset.
+     */
+    readonly accept: Pull.Pull<NonEmptyReadonlyArray<Wire>, TransportError>
+    /** Stops listening, so that newcomers are refused by the system; the wires live on. Idempotent. */
+    readonly close: Effect.Effect<void>
+  }
+>()("longline/transport/Transport") {}
+
+/** Bytes that may wait in a wire for somebody to pull, before the peer is slowed down. */
+export const defaultReadBufferBytes = 64 * 1024
+
+/** Arrivals that may wait for `accept`. */
+export const defaultAcceptBacklog = 1024
+
+/** Bytes that may be unsent in a wire before `writeUnsafe` asks for `drained`. */
+export const defaultWriteHighWaterBytes = 64 * 1024
+
+/** How long a TLS handshake may take. */
+export const defaultHandshakeTimeout = "10 seconds"

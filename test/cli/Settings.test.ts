@@ -1,0 +1,186 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { GatewayConfig } from "../../src/gateway/config/GatewayConfig.ts"
+import * as Settings from "../../src/gateway/config/Settings.ts"
+import { longline, refused } from "./harness.ts"
+
+const defaults: GatewayConfig = {
+  listen: { _tag: "Tcp", host: "127.0.0.1", port: 7557 },
+  tls: undefined,
+  maxConnections: 15_000,
+  maxConnectionsPerAddress: 1000,
+  heartbeatInterval: Duration.seconds(25),
+  heartbeatTimeout: Duration.seconds(10),
+  connectTimeout: Duration.seconds(10),
+  drainGrace: Duration.seconds(5),
+  drainTimeout: Duration.seconds(20),
+  logLevel: "Info",
+  logFormat: "json",
+}
+const tcp = (host: string, port: number): GatewayConfig["listen"] => ({ _tag: "Tcp", host, port })
+const unix = (path: string): GatewayConfig["listen"] => ({ _tag: "Unix", path })
+
+/** Flag, variable, a value on each limit or of each choice, and what it changes. */
+const accepted: ReadonlyArray<readonly [string, string, string, Partial<GatewayConfig>]> = [
+  ["--host", "LONGLINE_HOST", "::1", { listen: tcp("::1", 7557) }],
+  ["--port", "LONGLINE_PORT", "0", { listen: tcp("127.0.0.1", 0) }],
+  ["--port", "LONGLINE_PORT", "65535", { listen: tcp("127.0.0.1", 65_535) }],
+  ["--unix", "LONGLINE_UNIX", "a", { listen: unix("a") }],
+  ["--unix", "LONGLINE_UNIX", "é".repeat(53) + "a", { listen: unix("é".repeat(53) + "a") }],
+  ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1", { maxConnections: 1 }],
+  ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1000000", { maxConnections: 1_000_000 }],
+  ["--max-connections-per-address", "LONGLINE_MAX_CONNECTIONS_PER_ADDRESS", "1", { maxConnectionsPerAddress: 1 }],
+  [
+    "--max-connections-per-address",
+    "LONGLINE_MAX_CONNECTIONS_PER_ADDRESS",
+    "1000000",
+    { maxConnectionsPerAddress: 1_000_000 },
+  ],
+  ["--heartbeat-interval", "LONGLINE_HEARTBEAT_INTERVAL", "100ms", { heartbeatInterval: Duration.millis(100) }],
+  ["--heartbeat-interval", "LONGLINE_HEARTBEAT_INTERVAL", "1h", { heartbeatInterval: Duration.hours(1) }],
+  ["--heartbeat-timeout", "LONGLINE_HEARTBEAT_TIMEOUT", "100ms", { heartbeatTimeout: Duration.millis(100) }],
+  ["--heartbeat-timeout", "LONGLINE_HEARTBEAT_TIMEOUT", "10m", { heartbeatTimeout: Duration.minutes(10) }],
+  ["--connect-timeout", "LONGLINE_CONNECT_TIMEOUT", "100ms", { connectTimeout: Duration.millis(100) }],
+  ["--connect-timeout", "LONGLINE_CONNECT_TIMEOUT", "10m", { connectTimeout: Duration.minutes(10) }],
+  ["--drain-grace", "LONGLINE_DRAIN_GRACE", "0s", { drainGrace: Duration.zero }],
+  ["--drain-grace", "LONGLINE_DRAIN_GRACE", "10m", { drainGrace: Duration.minutes(10) }],
+  ["--drain-timeout", "LONGLINE_DRAIN_TIMEOUT", "100ms", { drainTimeout: Duration.millis(100) }],
+  ["--drain-timeout", "LONGLINE_DRAIN_TIMEOUT", "1h", { drainTimeout: Duration.hours(1) }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "trace", { logLevel: "Trace" }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "debug", { logLevel: "Debug" }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "info", { logLevel: "Info" }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "warn", { logLevel: "Warn" }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "error", { logLevel: "Error" }],
+  ["--log-level", "LONGLINE_LOG_LEVEL", "none", { logLevel: "None" }],
+  ["--log-format", "LONGLINE_LOG_FORMAT", "json", { logFormat: "json" }],
+  ["--log-format", "LONGLINE_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
+  ["--insecure", "LONGLINE_INSECURE", "true", {}],
+  ["--insecure", "LONGLINE_INSECURE", "false", {}],
+]
+
+const heartbeatText = (max: string) => `a duration from 100ms to ${max}, written like 500ms, 25s, 2m or 1h`
+
+/** Flag, variable, values beyond each limit and of a wrong kind, and what is allowed instead. */
+const rejected: ReadonlyArray<readonly [string, string, ReadonlyArray<string>, string]> = [
+  ["--host", "LONGLINE_HOST", ["*", "127.0.0.1:80"], "an IP address or a host name"],
+  ["--port", "LONGLINE_PORT", ["-1", "65536", "1e3", "0x1", "80.0", " 80"], "a whole number from 0 to 65535"],
+  ["--unix", "LONGLINE_UNIX", ["é".repeat(54)], "a path of 1 to 107 bytes"],
+  ["--max-connections", "LONGLINE_MAX_CONNECTIONS", ["0", "1000001"], "a whole number from 1 to 1000000"],
+  [
+    "--max-connections-per-address",
+    "LONGLINE_MAX_CONNECTIONS_PER_ADDRESS",
+    ["0", "1000001"],
+    "a whole number from 1 to 1000000",
+  ],
+  ["--heartbeat-interval", "LONGLINE_HEARTBEAT_INTERVAL", ["99ms", "3600001ms", "25"], heartbeatText("1h")],
+  ["--heartbeat-timeout", "LONGLINE_HEARTBEAT_TIMEOUT", ["99ms", "600001ms"], heartbeatText("10m")],
+  ["--connect-timeout", "LONGLINE_CONNECT_TIMEOUT", ["99ms", "600001ms"], heartbeatText("10m")],
+  [
+    "--drain-grace",
+    "LONGLINE_DRAIN_GRACE",
+    ["-1s", "600001ms"],
+    "a duration from 0ms to 10m, written like 500ms, 25s, 2m or 1h",
+  ],
+  ["--drain-timeout", "LONGLINE_DRAIN_TIMEOUT", ["99ms", "3600001ms"], heartbeatText("1h")],
+  ["--log-level", "LONGLINE_LOG_LEVEL", ["INFO", "all", "toString"], "one of trace, debug, info, warn, error, none"],
+  ["--log-format", "LONGLINE_LOG_FORMAT", ["xml"], "one of json, pretty"],
+  ["--insecure", "LONGLINE_INSECURE", ["yes"], "one of true, false"],
+]
+const rejectedOneByOne = rejected.flatMap(([flag, variable, values, allowed]) =>
+  values.map((value) => [flag, variable, value, allowed] as const),
+)
+
+describe("Settings", () => {
+  it.effect("without flags and variables the defaults hold", () =>
+    Effect.gen(function* () {
+      const outcome = yield* longline({})
+      assert.deepStrictEqual(outcome, { config: defaults, stdout: "", stderr: "", exitCode: 0, reported: false })
+    }),
+  )
+
+  it.effect.each(accepted)("%s and %s take %s", ([flag, variable, value, change]) =>
+    Effect.gen(function* () {
+      const expected = { ...defaults, ...change }
+      assert.deepStrictEqual((yield* longline({ args: [`${flag}=${value}`] })).config, expected)
+      assert.deepStrictEqual((yield* longline({ env: { [variable]: value } })).config, expected)
+    }),
+  )
+
+  it.effect.each(rejectedOneByOne)(
+    "%s and %s refuse %s and say where it was written",
+    ([flag, variable, value, allowed]) =>
+      Effect.gen(function* () {
+        const complaint = `is "${value}"; it must be ${allowed}`
+        assert.deepStrictEqual(yield* longline({ args: [`${flag}=${value}`] }), refused(`${flag} ${complaint}`))
+        assert.deepStrictEqual(yield* longline({ env: { [variable]: value } }), refused(`${variable} ${complaint}`))
+      }),
+  )
+
+  it("every setting has a value that is taken and one that is refused; TLS files have tests of their own", () => {
+    const flags = Object.values(Settings.settings)
+      .map(({ name }) => `--${name}`)
+      .filter((flag) => !flag.startsWith("--tls"))
+    assert.deepStrictEqual([...new Set(accepted.map(([flag]) => flag))], flags)
+    assert.deepStrictEqual([...new Set(rejected.map(([flag]) => flag))], flags)
+  })
+
+  it.effect("a flag takes its value as the next argument too", () =>
+    Effect.gen(function* () {
+      const { config } = yield* longline({ args: ["--port", "0", "--log-level", "warn"] })
+      assert.deepStrictEqual(config, { ...defaults, listen: tcp("127.0.0.1", 0), logLevel: "Warn" })
+    }),
+  )
+
+  it.effect("a flag wins over its variable, which is then not looked at", () =>
+    Effect.gen(function* () {
+      const { config } = yield* longline({ args: ["--port", "1"], env: { LONGLINE_PORT: "x" } })
+      assert.deepStrictEqual(config, { ...defaults, listen: tcp("127.0.0.1", 1) })
+    }),
+  )
+
+  it.effect("a flag that repeats the default still wins over its variable", () =>
+    Effect.gen(function* () {
+      const { config } = yield* longline({ args: ["--port", "7557"], env: { LONGLINE_PORT: "1" } })
+      assert.deepStrictEqual(config, defaults)
+    }),
+  )
+
+  it.effect("an empty variable is as if it were not there; an empty flag is a value", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* longline({ env: { LONGLINE_PORT: "", LONGLINE_UNIX: "" } })).config, defaults)
+      assert.deepStrictEqual(
+        yield* longline({ args: ["--unix="] }),
+        refused(`--unix is ""; it must be a path of 1 to 107 bytes`),
+      )
+      assert.deepStrictEqual(
+        yield* longline({ args: ["--tls-cert="] }),
+        refused(`--tls-cert is ""; it must be the path of a file`),
+      )
+    }),
+  )
+
+  it.effect("a variable whose name begins another's is read, and one that only looks like ours is not", () =>
+    Effect.gen(function* () {
+      const { config } = yield* longline({
+        env: {
+          LONGLINE_MAX_CONNECTIONS: "20",
+          LONGLINE_MAX_CONNECTIONS_PER_ADDRESS: "10",
+          LONGLINE_PORT_7557_TCP: "tcp://10.0.0.1:7557",
+          PORT: "80",
+        },
+      })
+      assert.deepStrictEqual(config, { ...defaults, maxConnections: 20, maxConnectionsPerAddress: 10 })
+    }),
+  )
+
+  it.effect("logs are pretty on a terminal unless asked otherwise", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* longline({ terminal: true })).config, { ...defaults, logFormat: "pretty" })
+      assert.deepStrictEqual(
+        (yield* longline({ terminal: true, env: { LONGLINE_LOG_FORMAT: "json" } })).config,
+        defaults,
+      )
+    }),
+  )
+})

@@ -1,0 +1,41 @@
+/** PEM texts, made with openssl for these tests and valid until 2125. They protect nothing; expiry is not looked at. */
+
+/** A self-signed certificate. */
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBlDCCATugAwIBAgIUDWpBZqbhplKxmVqRFHRxqZWVbDswCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE1NTUxMVoYDzIxMjYxMDI5
+MTU1NTExWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARYi0LN1nPST60Wqxni/ON63tJUoUbfUYIxg7mZbYg6oV75AdnwVEeG
+NdGSdRGsWugMslfYHiDyMn1eO3zTfAvLo2kwZzAdBgNVHQ4EFgQUESE/srVRRlSF
+kWFj4uGFjQy4YQ0wHwYDVR0jBBgwFoAUESE/srVRRlSFkWFj4uGFjQy4YQ0wDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+RwAwRAIgTivu168DRZu6OtT47qKPLd/VeXGjg5nxZ0U5bPI9IFcCIBTmjISvu1rh
+C+HtN3MalvtZM/W+lx/8s5e3g2RzCY1O
+-----END CERTIFICATE-----
+`
+
+/** The certificate's private key. */
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWsDjjQLJHjNWslb7
+yMe3TJW5eNWILSQ71LAUgmDJLsuhRANCAARYi0LN1nPST60Wqxni/ON63tJUoUbf
+UYIxg7mZbYg6oV75AdnwVEeGNdGSdRGsWugMslfYHiDyMn1eO3zTfAvL
+-----END PRIVATE KEY-----
+`
+
+/** A private key of no certificate here. */
+export const strangeKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+z+yUfq32NMsyY2u
+a9wAJD9iSNYMMnHX0dFw1Pg/nfChRANCAAT0YH9wNr6a79iFffJgjc/A3H53Ly40
+fTyDbD04njJ+KUiuDb8TBAgffBm8Ui6WbwVQKM2V8VmSkp2fheT/eXWz
+-----END PRIVATE KEY-----
+`
+
+/** The certificate's key under a passphrase. */
+export const encryptedKey = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgHuAocTc10igICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEJuCTXE7LQLzmNSaxTS+NuAEgZA8
+2uZeP9jp4IdERh6OGX+d17WD1OP7hyU9dkAP9c5UVN1RUYFSzkXywXQPNPTQU71Q
+H3/jbemCPCP+jvc9i8bqCHkvDgH+16PAwQt5+puuNHxn5x81r7jDN7281YhYoFNC
+RKTcwE0/0LrjbKYsrYUIRVYFfCerjTGCO04VwnBTogRODJYYDYkW1i/JAjmtfqk=
+-----END ENCRYPTED PRIVATE KEY-----
+`

@@ -1,0 +1,82 @@
+/** Runs the transport contract against every transport. Adds no rule of its own. */
+import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
+import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import * as TlsTransport from "../../src/transport/TlsTransport.ts"
+import type { Address, Transport } from "../../src/transport/Transport.ts"
+import { makeCertificates } from "../support/certificates.ts"
+import { type ContractOptions, transportContract } from "./transport.contract.ts"
+import * as SocketServer from "effect/socket/SocketServer"
+
+const portOf = (address: Address): number => (address._tag === "Tcp" ? address.port : 0)
+
+const dialTcp = (transport: Transport["Service"], options: ContractOptions) =>
+  TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address), ...options })
+
+transportContract("tcp", {
+  listen: (options) =>
+    Effect.map(TcpTransport.make({ port: 0, ...options }), (transport) => ({
+      transport,
+      dial: dialTcp(transport, options),
+    })),
+  resets: true,
+  native: true,
+})
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "longline-"))),
+  (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true })),
+)
+
+transportContract("unix", {
+  listen: (options) =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryFolder, "longline.sock")
+      const transport = yield* TcpTransport.makeUnix({ path, ...options })
+      return { transport, dial: TcpTransport.dial({ path, ...options }) }
+    }),
+  resets: false,
+  native: true,
+})
+
+const certificates = makeCertificates()
+
+transportContract("tls", {
+  listen: (options) =>
+    Effect.map(TlsTransport.make({ port: 0, ...certificates.server, ...options }), (transport) => ({
+      transport,
+      dial: TlsTransport.dial({
+        host: "127.0.0.1",
+        port: portOf(transport.address),
+        ca: certificates.ca,
+        ...options,
+      }),
+    })),
+  resets: true,
+  native: true,
+})
+
+transportContract("memory", {
+  listen: (options) =>
+    Effect.map(MemoryTransport.make(options), ({ memory, transport }) => ({ transport, dial: memory.connect })),
+  resets: true,
+  native: true,
+})
+
+transportContract("socket server", {
+  listen: ({ acceptBacklog }) =>
+    Effect.gen(function* () {
+      const server = yield* NodeSocketServer.make({ host: "127.0.0.1", port: 0, allowHalfOpen: true })
+      const transport = yield* SocketServerTransport.make({ acceptBacklog }).pipe(
+        Effect.provideService(SocketServer.SocketServer, server),
+      )
+      return { transport, dial: dialTcp(transport, {}) }
+    }),
+  resets: true,
+  native: false,
+})

@@ -1,0 +1,98 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import * as Idempotency from "../../src/gateway/Idempotency.ts"
+
+const key = (text: string, user?: string, channel = "a"): Idempotency.Key => ({ channel, user, key: text })
+const use = (offset: number): Idempotency.FirstUse => ({ fingerprint: "f", offset })
+
+describe("Idempotency", () => {
+  it("a key is remembered until its window is over", () => {
+    const keys = Idempotency.make({ windowMs: 10 })
+    keys.remember(key("k"), use(1), 100)
+    keys.expire(109)
+    assert.strictEqual(keys.find(key("k"))?.offset, 1)
+    keys.expire(110)
+    assert.deepStrictEqual([keys.find(key("k")), keys.size()], [undefined, 0])
+  })
+
+  it("the window is five minutes where nothing else is said", () => {
+    const keys = Idempotency.make()
+    keys.remember(key("k"), use(1), 0)
+    keys.expire(299_999)
+    assert.strictEqual(keys.size(), 1)
+    keys.expire(300_000)
+    assert.strictEqual(keys.size(), 0)
+  })
+
+  it("the same key of another user or channel is another key", () => {
+    const keys = Idempotency.make()
+    const different = [key("k"), key("k", "u"), key("k", ""), key("k", "null"), key("k", "u", "b"), key('u","k')]
+    different.forEach((each, index) => keys.remember(each, use(index), 0))
+    assert.deepStrictEqual(
+      different.map((each) => keys.find(each)?.offset),
+      [0, 1, 2, 3, 4, 5],
+    )
+  })
+
+  it("over the limit the oldest is forgotten, up to it none", () => {
+    const keys = Idempotency.make({ maxKeys: 2 })
+    const found = () => ["k1", "k2", "k3"].map((each) => keys.find(key(each)) !== undefined)
+    keys.remember(key("k1"), use(1), 0)
+    keys.remember(key("k2"), use(2), 0)
+    assert.deepStrictEqual(found(), [true, true, false])
+    keys.remember(key("k3"), use(3), 0)
+    assert.deepStrictEqual(found(), [false, true, true])
+  })
+
+  it("holds exactly the newest keys that have not expired, whatever comes and goes", () => {
+    const step = fc.record({ wait: fc.nat({ max: 6 }), remember: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (steps, maxKeys) => {
+        const keys = Idempotency.make({ windowMs: 10, maxKeys })
+        let model: Array<{ readonly name: string; readonly expiresAt: number }> = []
+        let now = 0
+        steps.forEach(({ wait, remember }, index) => {
+          now += wait
+          keys.expire(now)
+          model = model.filter(({ expiresAt }) => expiresAt > now)
+          if (remember) {
+            keys.remember(key(`${index}`), use(index), now)
+            model = [...model, { name: `${index}`, expiresAt: now + 10 }].slice(-maxKeys)
+          }
+          assert.strictEqual(keys.size(), model.length)
+          for (const { name } of model) assert.strictEqual(keys.find(key(name))?.offset, Number(name))
+        })
+      }),
+    )
+  })
+})
+
+describe("fingerprint", () => {
+  const same = (a: readonly [unknown, Record<string, string>?], b: readonly [unknown, Record<string, string>?]) =>
+    Idempotency.fingerprint(...a) === Idempotency.fingerprint(...b)
+
+  it("the order of members does not count, at any depth", () => {
+    assert.isTrue(same([{ a: 1, b: [{ c: 2, d: 3 }] }], [{ b: [{ d: 3, c: 2 }], a: 1 }]))
+    assert.isTrue(same([1, { x: "1", y: "2" }], [1, { y: "2", x: "1" }]))
+  })
+
+  it("no tags are the same as empty tags", () => assert.isTrue(same([1], [1, {}])))
+
+  it("other data, other tags, and data in place of tags are different", () => {
+    const uses: ReadonlyArray<readonly [unknown, Record<string, string>?]> = [
+      [1],
+      ["1"],
+      [[1]],
+      [null],
+      [{}],
+      [{ a: "b" }],
+      [{}, { a: "b" }],
+      [{ a: "b" }, { a: "b" }],
+      [[1, 2]],
+      [[2, 1]],
+      [JSON.parse('{"__proto__":1}')],
+      [JSON.parse('{"__proto__":2}')],
+    ]
+    assert.strictEqual(new Set(uses.map((each) => Idempotency.fingerprint(...each))).size, uses.length)
+  })
+})

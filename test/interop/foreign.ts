@@ -1,0 +1,91 @@
+/**
+ * The example clients in Python and Erlang as programs of a test, and what they print as messages. Refuses to skip: a
+ * missing interpreter fails the test and names the package.
+ */
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { onTestFinished } from "vitest"
+import * as Spawned from "../support/spawned.ts"
+
+/** A line of a client: a protocol message without its id, or `{ type: "heartbeat" }`. */
+export type Message = { readonly type: string } & Readonly<Record<string, unknown>>
+
+/** A client that runs; it is killed when the test is over. */
+export interface Client {
+  /** The first message of the type that it printed or will print. */
+  readonly message: (type: string) => Promise<Message>
+  /** Waits until it has printed so many messages of the type. */
+  readonly messages: (type: string, count: number) => Promise<ReadonlyArray<Message>>
+  /** Waits for its end, and gives the exit code and all that it printed. */
+  readonly ended: () => Promise<{ readonly code: number | null; readonly messages: ReadonlyArray<Message> }>
+}
+
+/** A language: starts a client of it with the arguments that all of them share. */
+export type Language = (...args: ReadonlyArray<string>) => Client
+
+const here = fileURLToPath(new URL(".", import.meta.url))
+const clients = join(here, "../../examples/clients")
+
+/** `examples/clients/python/longline.py`. */
+export const python: Language = (...args) => runPython(join(clients, "python/longline.py"), ...args)
+
+/** `scenario.py` of this folder, which uses the same file as a library; its argument is the port. */
+export const pythonScenario: Language = (...args) => runPython(join(here, "scenario.py"), ...args)
+
+/** The Erlang programs, compiled: the command line of `examples/clients/erlang` and the `scenario.erl` of this folder. */
+export interface Erlang {
+  readonly erlang: Language
+  readonly erlangScenario: Language
+  readonly dispose: () => void
+}
+
+/** Compiles them into a temporary folder that `dispose` removes; a warning is an error. */
+export const compileErlang = (): Erlang => {
+  const folder = mkdtempSync(join(tmpdir(), "longline-erlang-"))
+  const dispose = () => rmSync(folder, { recursive: true })
+  const sources = ["longline", "longline_json", "longline_cli"].map((name) => join(clients, "erlang", `${name}.erl`))
+  try {
+    execFileSync("erlc", ["-Wall", "-Werror", "-o", folder, ...sources, join(here, "scenario.erl")])
+  } catch (error) {
+    dispose()
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT"
+    throw missing ? new Error("erlc is missing. Install it: apt-get install erlang-base", { cause: error }) : error
+  }
+  const main =
+    (module: string): Language =>
+    (...args) =>
+      run(
+        "erl",
+        ["-noshell", "-pa", folder, "-s", module, "main", "-extra", ...args],
+        "Install it: apt-get install erlang-base",
+      )
+  return { erlang: main("longline_cli"), erlangScenario: main("scenario"), dispose }
+}
+
+const runPython: Language = (...args) => run("python3", args, "Install it: apt-get install python3")
+
+const run = (command: string, args: ReadonlyArray<string>, hint: string): Client => {
+  const client = Spawned.start(command, args, {
+    hint,
+    env: { ERL_CRASH_DUMP_SECONDS: "0", PYTHONPATH: join(clients, "python") },
+  })
+  onTestFinished(async () => {
+    await client.stop("SIGKILL")
+  })
+  const parsed = () => client.lines.map((line) => JSON.parse(line) as Message)
+  const messages = (type: string, count: number) => {
+    const heard: Array<Message> = []
+    return client.line(`${count} × ${type}`, (line) => {
+      const message = JSON.parse(line) as Message
+      return message.type === type && heard.push(message) === count ? heard : undefined
+    })
+  }
+  return {
+    messages,
+    message: async (type) => (await messages(type, 1))[0]!,
+    ended: async () => ({ code: (await client.exited).code, messages: parsed() }),
+  }
+}
