@@ -2,7 +2,6 @@
  * The toolkit's public face: one namespace a concept, kept by hand.
  * What is not named here is an inner part and may change in any version.
  */
-import "effect/schema/SchemaJITCompiler/enable"
 
 export * as BinaryCodec from "./codec/BinaryCodec.ts"
 export * as BytesCodec from "./codec/BytesCodec.ts"

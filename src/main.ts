@@ -3,7 +3,6 @@
  * `longline`: flags and environment to a configuration, that to layers, and the layers run until a signal.
  * Only composes. SIGTERM and SIGINT drain; a second signal ends the drain at once.
  */
-import "effect/schema/SchemaJITCompiler/enable"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
@@ -25,7 +24,9 @@ import * as TlsTransport from "./transport/TlsTransport.ts"
 
 const transport = ({ listen, tls }: GatewayConfig) => {
   if (listen._tag === "Unix") return TcpTransport.layerUnix({ path: listen.path })
-  return tls === undefined ? TcpTransport.layer(listen) : TlsTransport.layer({ ...listen, ...tls, key: Redacted.value(tls.key) })
+  return tls === undefined
+    ? TcpTransport.layer(listen)
+    : TlsTransport.layer({ ...listen, ...tls, key: Redacted.value(tls.key) })
 }
 
 const gateway = (config: GatewayConfig) =>

@@ -1,6 +1,7 @@
 /**
- * Messages in Effect's binary schema format: about half the bytes of JSON, at its speed. One value a body.
- * For peers that share the schema as code; refuses to be a format for other languages, which `JsonCodec` is.
+ * Messages in Effect's binary schema format: about two thirds of the bytes of JSON, at its speed. One value a body.
+ * For peers that share the schema as code and are trusted with it; refuses to be a format for strangers, which
+ * `JsonCodec` is.
  */
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import type { CodecFactory } from "./Codec.ts"
@@ -20,8 +21,9 @@ export interface Options {
  * Codecs for Effect's binary schema format. An encoded body is a view into a shared arena of 64 KiB that is written
  * once: keep it as long as you like, copy it to let go of its neighbours. (Copying here would cost 0.5 µs of 1.3.)
  *
- * Give arrays of literals and nulls a limit in the frame's size as well as in the schema: such elements take no bytes,
- * so a short body can declare four million of them before any check of the schema is asked.
+ * Why trusted: an array says its length before its elements, and SchemaBinary makes room for up to a million more than
+ * there are bytes. Measured, a refused body of 17 bytes can cost 4 ms. Elements that are `null` take no bytes at all:
+ * there a short body can hold four million of them (0.3 s) before any check of the schema is asked.
  */
 export const make = (options?: Options): CodecFactory => {
   const fingerprint = options?.peers === "identical"

@@ -39,9 +39,9 @@ export interface Codec<out In, in Out> {
   readonly encode: (message: Out) => Result.Result<Body, CodecError>
 }
 
-/** Makes a codec of the schemas of a protocol's two directions. */
-export interface CodecFactory<in InBound = unknown, in OutBound = unknown> {
-  <In extends InBound, Out extends OutBound>(schemas: {
+/** Makes a codec of the schemas of a protocol's two directions, each as the side that holds the codec sees it. */
+export interface CodecFactory {
+  <In, Out>(schemas: {
     readonly inbound: Schema.Codec<In, unknown>
     readonly outbound: Schema.Codec<Out, unknown>
   }): Codec<In, Out>

@@ -8,6 +8,7 @@ import type { FrameError } from "../frame/FrameError.ts"
 import type { Stranger } from "../frame/WrongProtocol.ts"
 import type { TransportError } from "../transport/Transport.ts"
 
+/** Why a connection ended. The constructors below make one each; `match` and `is` take them apart. */
 export type CloseReason = Data.TaggedEnum<{
   /** The handler ended by itself, or closed without giving another reason. */
   Done: {}

@@ -114,7 +114,10 @@ export interface Options<In, Out> {
   /** Runs when bytes may flow, before the handler. */
   readonly onOpened: (connection: Connection<In, Out>) => Effect.Effect<void>
   /** Runs once when the reason is known, before the goodbye. */
-  readonly onEnded: (reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined) => Effect.Effect<void>
+  readonly onEnded: (
+    reason: CloseReason.CloseReason,
+    connection: Connection<In, Out> | undefined,
+  ) => Effect.Effect<void>
 }
 
 /**
@@ -127,7 +130,10 @@ export const serve = Effect.fnUntraced(function* <In, Out, E, R>(
 ) {
   const { onEnded, settings, wire } = options
   const scope = yield* Scope.Scope
-  yield* Scope.addFinalizer(scope, Effect.sync(() => wire.abortUnsafe()))
+  yield* Scope.addFinalizer(
+    scope,
+    Effect.sync(() => wire.abortUnsafe()),
+  )
   const opened = yield* Effect.result(wire.opened)
   if (Result.isFailure(opened)) {
     const reason = CloseReason.WireLost({ error: opened.failure })
@@ -138,21 +144,23 @@ export const serve = Effect.fnUntraced(function* <In, Out, E, R>(
   const fork = (effect: Effect.Effect<void>) => void Effect.runForkWith(services)(Effect.forkIn(effect, scope))
   const connection = new LiveConnection(options, opened.success, fork)
   wire.onLostUnsafe((error) => connection.closeUnsafe(CloseReason.WireLost({ error })))
-  yield* options.onOpened(connection)
-  const running = yield* handler(connection).pipe(
-    Effect.scoped,
-    Effect.onExit((exit) => Effect.sync(() => connection.handlerEndedUnsafe(exit))),
-    Effect.forkIn(scope, { startImmediately: true }),
-  )
-  if (options.protocol.heartbeat === "empty" && connection.isOpen) {
-    yield* Heartbeat.run(connection, settings.heartbeat).pipe(
-      Effect.map(connection.closeUnsafe),
+  const [running, reason] = yield* Effect.gen(function* () {
+    yield* options.onOpened(connection)
+    const running = yield* Effect.suspend(() => handler(connection)).pipe(
+      Effect.scoped,
+      Effect.onExit((exit) => Effect.sync(() => connection.handlerEndedUnsafe(exit))),
       Effect.forkIn(scope, { startImmediately: true }),
     )
-  }
-  const reason = yield* connection.closed.pipe(
-    Effect.onInterrupt(() => connection.close(CloseReason.Draining())),
-    Effect.onExit((exit) => onEnded(Exit.isSuccess(exit) ? exit.value : CloseReason.Draining(), connection)),
+    if (options.protocol.heartbeat === "empty" && connection.isOpen) {
+      yield* Heartbeat.run(connection, settings.heartbeat).pipe(
+        Effect.map(connection.closeUnsafe),
+        Effect.forkIn(scope, { startImmediately: true }),
+      )
+    }
+    return [running, yield* connection.closed] as const
+  }).pipe(
+    Effect.onInterrupt(() => connection.reset(CloseReason.Draining())),
+    Effect.onExit(() => onEnded(connection.reason ?? CloseReason.Draining(), connection)),
   )
   // The handler leaves the wire first, so that one fiber at a time reads it.
   const stopped = Fiber.interrupt(running)
@@ -177,19 +185,15 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
   readonly #now: () => number
   readonly #openedAt: number
   #reason: CloseReason.CloseReason | undefined
-  /** Messages of a batch of which `receive` took the first. */
-  #rest: ReadonlyArray<In> = []
+  /** Messages of a batch of which `receive` took the first, the next one last: taking one is then no copy. */
+  #rest: Array<In> = []
   /** Whether somebody waits for the peer's bytes: only then is lateness the peer's. */
   #pulling = false
   #peerEnded = false
   #arrivingFrame = -1
   #arrivingSince = 0
 
-  constructor(
-    options: Options<In, Out>,
-    tls: TlsIdentity | undefined,
-    fork: (effect: Effect.Effect<void>) => void,
-  ) {
+  constructor(options: Options<In, Out>, tls: TlsIdentity | undefined, fork: (effect: Effect.Effect<void>) => void) {
     const { protocol, settings, wire } = options
     const now = () => Deadlines.monotonicMs(settings.clock)
     this.id = options.id
@@ -227,28 +231,36 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
   }
 
   get receive(): Pull.Pull<In, ConnectionError> {
-    return Effect.map(this.#pull, (messages) => {
-      this.#rest = messages.slice(1)
-      return messages[0]
+    return Effect.suspend(() => {
+      if (this.#rest.length > 0) return Effect.succeed(this.#rest.pop() as In)
+      return Effect.map(this.#pull, (messages) => {
+        this.#rest = messages.slice(1).reverse()
+        return messages[0]
+      })
     })
   }
 
   readonly #pull: Batch<In> = Effect.suspend(() => {
-    const rest = this.#rest
-    if (rest.length > 0) {
-      this.#rest = []
-      return Effect.succeed(rest as Arr.NonEmptyReadonlyArray<In>)
-    }
+    const rest = this.#rest.reverse()
+    this.#rest = []
+    if (Arr.isArrayNonEmpty(rest)) return Effect.succeed(rest)
     if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
-    const failure = this.#inbox.failure
-    if (failure !== undefined) return this.#fail(failure)
+    // What is held came before what failed.
     const heldMs = this.#inbox.heldMs
     if (heldMs > 0) {
       return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.#inbox.release()))
     }
+    const failure = this.#inbox.failure
+    if (failure !== undefined) return this.#fail(failure)
     this.#pulling = true
-    return Effect.matchCauseEffect(this.#options.wire.pull, this.#onPulled)
+    return Effect.matchCauseEffect(Effect.onInterrupt(this.#options.wire.pull, this.#onLeft), this.#onPulled)
   })
+
+  /** A handler that leaves a pull by interruption is busy with something else: no other continuation runs then. */
+  readonly #onLeft = (): Effect.Effect<void> =>
+    Effect.sync(() => {
+      this.#pulling = false
+    })
 
   readonly #onPulled = {
     onSuccess: (chunks: ReadonlyArray<Uint8Array>): Batch<In> => {
@@ -326,16 +338,22 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
   receivedAt = (): number => this.#inbox.receivedAt
   sentAt = (): number => this.#outbox.sentAt
   receivedBytes = (): number => this.#options.wire.receivedUnsafe()
-  isExcused = (): boolean => this.#options.wire.pausedUnsafe() || this.#inbox.arriving !== undefined
+  isExcused = (): boolean =>
+    this.#options.wire.pausedUnsafe() || (this.#pulling && this.#inbox.arriving !== undefined)
   probe = (): void => void this.#outbox.offer("")
 
   // --- sending
 
   sendUnsafe = (message: Out): ConnectionError | undefined => {
-    if (this.#reason !== undefined) return new ConnectionError({ reason: this.#reason })
+    if (!this.isOpen) return this.#ended()
     const body = this.#options.protocol.codec.encode(message)
     const error = Result.isFailure(body) ? body.failure : this.#outbox.offer(body.success)
-    return error && new ConnectionError({ reason: CloseReason.BadOutbound({ error }) })
+    // The message may have been the one too many.
+    return error === undefined ? this.#ended() : new ConnectionError({ reason: CloseReason.BadOutbound({ error }) })
+  }
+
+  #ended(): ConnectionError | undefined {
+    return this.#reason && new ConnectionError({ reason: this.#reason })
   }
 
   get room(): Effect.Effect<void> {
@@ -370,6 +388,10 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
     return this.#reason === undefined
   }
 
+  get reason(): CloseReason.CloseReason | undefined {
+    return this.#reason
+  }
+
   get closed(): Effect.Effect<CloseReason.CloseReason> {
     return Deferred.await(this.#closed)
   }
@@ -380,19 +402,29 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
   closeUnsafe = (reason: CloseReason.CloseReason): void => {
     if (this.#reason !== undefined) return
     this.#reason = reason
+    // Not within this call: a handler whose own read fails gets to see the failure before it is interrupted, and a
+    // caller that goes through many connections is not run into by the ends of some.
+    queueMicrotask(() => Deferred.doneUnsafe(this.#closed, Exit.succeed(reason)))
     this.#inboundDeadline.lift()
     const told = CloseReason.canBeTold(reason) ? this.#options.protocol.goodbye(reason) : undefined
     const last = told === undefined ? undefined : Result.getOrUndefined(this.#options.protocol.codec.encode(told))
     this.#outbox.seal({ discard: reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
-    Deferred.doneUnsafe(this.#closed, Exit.succeed(reason))
+  }
+
+  /** The end without a goodbye that anybody waits for. */
+  reset(reason: CloseReason.CloseReason): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.closeUnsafe(reason)
+      this.#options.wire.abortUnsafe()
+    })
   }
 
   handlerEndedUnsafe(exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit)) return this.closeUnsafe(this.#peerEnded ? CloseReason.PeerClosed() : CloseReason.Done())
+    // This connection's own reasons were recorded when they came up; any other is of a connection beside it.
     const error = Cause.squash(exit.cause)
-    this.closeUnsafe(
-      error instanceof ConnectionError ? error.reason : CloseReason.HandlerFailed({ cause: exit.cause }),
-    )
+    const isOwn = error instanceof ConnectionError && error.reason._tag === "BadOutbound"
+    this.closeUnsafe(isOwn ? error.reason : CloseReason.HandlerFailed({ cause: exit.cause }))
   }
 
   /**

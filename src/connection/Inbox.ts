@@ -25,7 +25,7 @@ export class Inbox<In> {
   /** Why nothing more will come. The messages before it were delivered. */
   failure: CloseReason.CloseReason | undefined
 
-  #held: ReadonlyArray<Uint8Array> = []
+  #held: Array<Uint8Array> = []
   readonly #decoder: FrameDecoder.FrameDecoder
   readonly #limiter: Limiter | undefined
   readonly #options: InboxOptions<In>
@@ -89,7 +89,7 @@ export class Inbox<In> {
     const dropsEmpty = protocol.heartbeat === "empty"
     if (this.#held.length > 0) {
       // What came later waits behind what is held.
-      this.#held = this.#held.concat(bodies)
+      for (let i = 0; i < bodies.length; i++) this.#held.push(bodies[i]!)
       return
     }
     for (let i = 0; i < bodies.length; i++) {

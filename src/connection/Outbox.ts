@@ -85,9 +85,11 @@ export class Outbox implements Flushable {
   #scheduled = false
   #blocked = false
   #sealed = false
+  /** The last frame is taken whatever waits already: it has room reserved. */
+  #sealing = false
   /** When the oldest frame of `#parts` came, and the oldest one of those given to a wire that has not sent them. */
-  #oldestQueuedAt = 0
-  #oldestUnsentAt = 0
+  #oldestQueuedAt = Infinity
+  #oldestUnsentAt = Infinity
   #room: Deferred.Deferred<void> | undefined
   /** Bytes ever given to the wire, and how many of them the system had taken when `#rest` was set. */
   #givenBytes = 0
@@ -141,6 +143,7 @@ export class Outbox implements Flushable {
       this.#parts = []
       this.queuedBytes = 0
     }
+    this.#sealing = true
     if (options.last !== undefined) this.offer(options.last)
     this.#sealed = true
     this.flushUnsafe()
@@ -174,23 +177,24 @@ export class Outbox implements Flushable {
     this.sentAt = now()
     if (!wire.writeUnsafe(chunks)) {
       this.#blocked = true
-      this.#oldestUnsentAt = this.#oldestQueuedAt === 0 ? this.sentAt : this.#oldestQueuedAt
+      this.#oldestUnsentAt = Math.min(this.#oldestQueuedAt, this.sentAt)
       this.#options.fork(Effect.raceFirst(this.#catchUp, this.#watch))
     } else if (wire.unsentUnsafe() > 0) this.#watchRest()
-    this.#oldestQueuedAt = 0
+    this.#oldestQueuedAt = Infinity
   }
 
   #take(part: Part, frameBytes: number): void {
     if (this.#sealed) return
     if (this.#blocked) {
       const observed = this.queuedBytes + frameBytes + this.#options.wire.unsentUnsafe()
-      if (observed > this.#options.maxBytes) {
+      if (observed > this.#options.maxBytes && !this.#sealing) {
         const allowed = this.#options.maxBytes
         return this.#options.onOverflow(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
       }
-      if (this.#oldestQueuedAt === 0) this.#oldestQueuedAt = this.#options.now()
+      if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#options.now()
       // A view into a chunk that was read would keep all of the chunk for as long as the peer is slow.
-      if (part instanceof Uint8Array) part = part.slice()
+      // Not `slice`, which is a view again if the part is a Buffer.
+      if (part instanceof Uint8Array) part = Uint8Array.from(part)
     }
     this.#parts.push(part)
     this.queuedBytes += frameBytes

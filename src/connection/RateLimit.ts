@@ -22,7 +22,12 @@ export interface RateLimit {
 
 /** The limits in force. Default: none. */
 export const RateLimit = Context.Reference<RateLimit>("longline/connection/RateLimit", {
-  defaultValue: () => ({ framesPerSecond: Infinity, bytesPerSecond: Infinity, heartbeatsPerSecond: Infinity, onExceeded: "close" }),
+  defaultValue: () => ({
+    framesPerSecond: Infinity,
+    bytesPerSecond: Infinity,
+    heartbeatsPerSecond: Infinity,
+    onExceeded: "close",
+  }),
 })
 
 /** Limits as a layer; what is not given is not limited. */
@@ -92,10 +97,11 @@ export class Limiter {
 
   /** Takes one frame with so many body bytes, or takes nothing: `pause` asks to wait, a reason to close. */
   take(bytes: number, isHeartbeat: boolean, now: number): "pause" | CloseReason.CloseReason | undefined {
-    if (isHeartbeat && !this.#heartbeats.take(1, now)) return exceeded("heartbeats", this.#heartbeats)
+    if (isHeartbeat && this.#heartbeats.waitMs(1, now) > 0) return exceeded("heartbeats", this.#heartbeats)
     if (this.#frames.waitMs(1, now) > 0) return this.#pauses ? "pause" : exceeded("frames", this.#frames)
     if (!this.#bytes.take(bytes, now)) return this.#pauses ? "pause" : exceeded("bytes", this.#bytes)
     this.#frames.take(1, now)
+    if (isHeartbeat) this.#heartbeats.take(1, now)
     return undefined
   }
 

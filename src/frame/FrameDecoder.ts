@@ -167,8 +167,8 @@ class Decoder implements FrameDecoder {
     let at = 0
     while (this.#total === 0) {
       // Not one byte more than the header: what follows a bad one is not to be buffered. Where a varint ends is not
-      // known beforehand, so it comes byte by byte, ten times at most.
-      const wanted = Math.max(layout.minHeaderBytes, layout.width === "varint" ? this.#filled + 1 : 0)
+      // known beforehand, so a header with one comes byte by byte.
+      const wanted = layout.width === "varint" ? this.#filled + 1 : layout.minHeaderBytes
       at = this.#fill(chunk, at, wanted)
       if (this.#filled < wanted) return at
       const bodyBytes = LengthField.read(layout, this.#maxFrameBytes, this.#buffer, 0, wanted)

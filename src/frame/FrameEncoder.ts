@@ -9,7 +9,7 @@ import * as LengthField from "./LengthField.ts"
 
 /**
  * Writes frames of one layout. A frame is what the decoder delivers: the body if the whole header is stripped, otherwise
- * the bytes after the stripped ones, whose length must then be right. Stateless.
+ * the bytes after the stripped ones, whose length must then be right. Stateless: one serves every connection.
  */
 export interface FrameEncoder {
   readonly layout: FrameLayout

@@ -52,17 +52,12 @@ export const make = (options?: {
   // All windows are equally long, so that the order of insertion is the order of expiry.
   const uses = new Map<string, FirstUse & { readonly expiresAt: number }>()
   // One iterator is kept where it stands: a new one passes over every deleted entry that the engine has not collected,
-  // 78 µs a time at 300 000 entries against 0.7 µs.
-  let iterator = uses.entries()
+  // 78 µs a time at 300 000 entries against 0.7 µs. It is asked only while an entry is before it, so it never finishes.
+  const iterator = uses.entries()
   let oldest: readonly [string, { readonly expiresAt: number }] | undefined
 
   const findOldest = () => {
-    while (oldest === undefined && uses.size > 0) {
-      const next = iterator.next()
-      // A finished iterator stays finished when the map grows again.
-      if (next.done) iterator = uses.entries()
-      else oldest = next.value
-    }
+    if (oldest === undefined && uses.size > 0) oldest = iterator.next().value
     return oldest
   }
 

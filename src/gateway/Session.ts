@@ -180,7 +180,9 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
       ...(echo === false && { except: this }),
     })
     if (id === undefined) return
-    this.send(Result.isFailure(published) ? refused(id, published.failure) : { type: "published", id, ...published.success })
+    this.send(
+      Result.isFailure(published) ? refused(id, published.failure) : { type: "published", id, ...published.success },
+    )
   }
 
   #request(message: Client.Request): void {
@@ -205,7 +207,8 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
 
   /** Without history, a position is either the top or lost. */
   #subscribe({ channel, mode, position, presence }: Client.Subscription): Server.SubscriptionAnswer {
-    if (presence === true) return { type: "error", ...ErrorCode.make("notEnabled", { message: "presence is not enabled" }) }
+    if (presence === true)
+      return { type: "error", ...ErrorCode.make("notEnabled", { message: "presence is not enabled" }) }
     const subscribed = this.#shared.channels.subscribe(channel, this)
     if (Result.isFailure(subscribed)) return { type: "error", ...subscribed.failure }
     const top = subscribed.success

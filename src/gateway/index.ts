@@ -2,7 +2,6 @@
  * The gateway's public face: for those who embed it, or speak its protocol.
  * The toolkit that it is made of is the package's main entry.
  */
-import "effect/schema/SchemaJITCompiler/enable"
 
 export * as Gateway from "./Gateway.ts"
 export * as ByeCode from "./protocol/ByeCode.ts"

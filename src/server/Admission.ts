@@ -70,7 +70,11 @@ export class Seats {
       return CloseReason.Refused({ limit: "connections", allowed: maxConnections, observed: this.taken })
     }
     if (ofHost >= maxConnectionsPerAddress) {
-      return CloseReason.Refused({ limit: "connectionsPerAddress", allowed: maxConnectionsPerAddress, observed: ofHost })
+      return CloseReason.Refused({
+        limit: "connectionsPerAddress",
+        allowed: maxConnectionsPerAddress,
+        observed: ofHost,
+      })
     }
     if (!this.#rate.take(1, now)) {
       return CloseReason.Refused({ limit: "acceptsPerSecond", allowed: acceptsPerSecond, observed: acceptsPerSecond })

@@ -71,7 +71,7 @@ const sayGoodbyes = Effect.fnUntraced(function* (target: Target, settings: Drain
   // A timer has a resolution of a millisecond: one wake for as many goodbyes as are due then.
   const perWake = Math.max(1, Math.round(1 / spacingMs))
   for (const [index, connection] of connections.entries()) {
+    if (index > 0 && index % perWake === 0) yield* Effect.sleep(spacingMs * perWake)
     connection.closeUnsafe(CloseReason.Draining())
-    if ((index + 1) % perWake === 0) yield* Effect.sleep(spacingMs * perWake)
   }
 })

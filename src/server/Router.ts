@@ -39,6 +39,9 @@ export type Handlers<In, Out, Key extends keyof In> = {
   ) => Effect.Effect<unknown, unknown, unknown>
 }
 
+/** Handlers of which each has its tag: one too many is a misspelt one. */
+type Exactly<H, Tags> = { readonly [Tag in keyof H]: Tag extends Tags ? H[Tag] : never }
+
 type ResultOf<H> = H[keyof H] extends (...args: never) => infer Result ? Result : never
 
 /**
@@ -54,7 +57,7 @@ type ResultOf<H> = H[keyof H] extends (...args: never) => infer Result ? Result 
  */
 export const make = <In, Out, Key extends keyof In, H extends Handlers<In, Out, Key>>(
   options: { readonly protocol: Protocol<In, Out>; readonly key: Key },
-  handlers: H,
+  handlers: Exactly<H, In[Key]>,
 ): Route<In, Out, Effect.Error<ResultOf<H>>, Effect.Services<ResultOf<H>>> => {
   type Routed = Route<In, Out, Effect.Error<ResultOf<H>>, Effect.Services<ResultOf<H>>>
   const routes = handlers as unknown as Record<string, Routed>

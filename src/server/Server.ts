@@ -9,7 +9,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
 import * as Connection from "../connection/Connection.ts"
@@ -29,6 +29,8 @@ export const maxGoodbyes = 1024
 
 /** Pause after an accept that failed for want of descriptors or memory; doubled each time up to the longest. */
 export const shortestAcceptPause = Duration.millis(100)
+
+/** Where the doubling of that pause ends. */
 export const longestAcceptPause = Duration.seconds(5)
 
 /**
@@ -77,7 +79,8 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   const publish = Option.match(events, { onNone: () => () => Effect.void, onSome: (some) => some.publish })
   const seats = new Seats(yield* AdmissionLimits, monotonicMs(clock))
   const registry = new LiveRegistry(protocol)
-  const fibers = yield* FiberSet.make<unknown>()
+  // Not in the server's scope, which would wait for a handler that cannot be interrupted: the drain clears it.
+  const fibers = yield* Scope.provide(FiberSet.make<unknown>(), yield* Scope.make())
   let lastId = 0
   let refusalsTold = 0
   let goodbyes = 0
@@ -118,7 +121,14 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
         },
       },
       run,
-    ).pipe(Effect.ensuring(Effect.andThen(leaveSeat, Effect.sync(() => goodbyes--))))
+    ).pipe(
+      Effect.ensuring(
+        Effect.andThen(
+          leaveSeat,
+          Effect.sync(() => goodbyes--),
+        ),
+      ),
+    )
   }
 
   const refuse = (wire: Wire, reason: CloseReason.CloseReason) => {
@@ -131,15 +141,12 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     return Connection.serve(
       { id: ++lastId, wire, protocol, settings, onOpened: nothing, onEnded: nothing },
       (connection) => connection.close(reason),
-    ).pipe(
-      Effect.andThen(refused),
-      Effect.ensuring(Effect.sync(() => refusalsTold--)),
-    )
+    ).pipe(Effect.andThen(refused), Effect.ensuring(Effect.sync(() => refusalsTold--)))
   }
 
   const arrive = (wire: Wire) => {
     const host = hostOf(wire.peer)
-    const refusal = seats.take(host, monotonicMs(clock))
+    const refusal = isDraining ? CloseReason.Draining() : seats.take(host, monotonicMs(clock))
     return FiberSet.run(fibers, refusal === undefined ? serveSeated(wire, host) : refuse(wire, refusal), {
       startImmediately: true,
     })
@@ -151,26 +158,38 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     pauseMs =
       fault === "peer"
         ? 0
-        : Math.min(
-            Math.max(pauseMs * 2, Duration.toMillis(shortestAcceptPause)),
-            Duration.toMillis(longestAcceptPause),
-          )
-    return Effect.andThen(publish(ServerEvents.AcceptFault({ fault, error, pauseMs })), Effect.sleep(pauseMs))
+        : Math.min(Math.max(pauseMs * 2, Duration.toMillis(shortestAcceptPause)), Duration.toMillis(longestAcceptPause))
+    return Effect.andThen(
+      publish(ServerEvents.AcceptFault({ fault, error, pauseMs })),
+      Effect.sleep(isDraining ? 0 : pauseMs),
+    )
   }
 
-  const acceptLoop = transport.accept.pipe(
-    Effect.flatMap((wires) => {
+  // Interruptible while it waits: wires that were taken are given to their fibers, all of them.
+  const acceptLoop = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(transport.accept), (wires) => {
       pauseMs = 0
       return Effect.forEach(wires, arrive, { discard: true })
     }),
+  ).pipe(
     Effect.catchReason("TransportError", "AcceptFailed", acceptFault),
     Effect.forever,
     Pull.catchDone(() => Effect.void),
+    Effect.catch((error) => Effect.logError("BUG: the listener fails with something else than AcceptFailed", error)),
+    Effect.provideContext(services),
+  )
+
+  // Who does not end when interrupted is left behind: its wire is reset, and its handler is nobody's business any more.
+  const interruptLeft = Effect.andThen(
+    Effect.forkDetach(FiberSet.clear(fibers), { startImmediately: true }),
+    Effect.raceFirst(FiberSet.awaitEmpty(fibers), Effect.yieldNow),
   )
 
   const drain = Effect.gen(function* () {
     isDraining = true
     yield* transport.close
+    // Refuses those who arrived before, and ends, since the listener is closed.
+    yield* acceptLoop
     const connections = registry.size
     const graceMs = Duration.toMillis(drainSettings.grace)
     const timeoutMs = Duration.toMillis(drainSettings.timeout)
@@ -187,12 +206,11 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       drainSettings,
     )
     yield* publish(ServerEvents.DrainEnded({ aborted: yield* FiberSet.size(fibers), forced }))
-    yield* FiberSet.clear(fibers)
-  })
+  }).pipe(Effect.ensuring(interruptLeft))
 
   // Finalizers run in reverse: the accept loop stops, the drain runs, and then the fibers that are left are interrupted.
   yield* Effect.addFinalizer(() => drain)
-  yield* Effect.forkScoped(Effect.provideContext(acceptLoop, services))
+  yield* Effect.forkScoped(acceptLoop)
   const { address, name } = transport
   yield* publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
   return { address, registry, seatsTaken: () => seats.taken } satisfies Server<Out>

@@ -14,6 +14,7 @@ import type { AcceptFailed, Address } from "../transport/Transport.ts"
 /** Whose fault a failed accept was: the peer's, that of scarce descriptors or memory, or the listener's. */
 export type Fault = "peer" | "resource" | "listener"
 
+/** One thing that happened, with its facts. */
 export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly server: string; readonly transport: string; readonly address: Address }
   AcceptFault: { readonly fault: Fault; readonly error: AcceptFailed; readonly pauseMs: number }
@@ -32,8 +33,15 @@ export type ServerEvent = Data.TaggedEnum<{
   DrainEnded: { readonly aborted: number; readonly forced: boolean }
 }>
 
-export const { AcceptFault, ConnectionClosed, ConnectionOpened, ConnectionRefused, DrainEnded, DrainStarted, Listening } =
-  Data.taggedEnum<ServerEvent>()
+export const {
+  AcceptFault,
+  ConnectionClosed,
+  ConnectionOpened,
+  ConnectionRefused,
+  DrainEnded,
+  DrainStarted,
+  Listening,
+} = Data.taggedEnum<ServerEvent>()
 
 /** Events that a slow subscriber may be behind before it misses the oldest. */
 export const eventBacklog = 4096

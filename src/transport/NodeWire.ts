@@ -130,6 +130,7 @@ export class NodeWire implements Wire {
 
   abortUnsafe(): void {
     this.arrived.clear()
+    if (Deferred.isDoneUnsafe(this.released)) return
     this.loseUnsafe(lostWith("ABORTED"))
     resetUnsafe(this.raw, this.socket)
   }

@@ -2,12 +2,13 @@
  * Listens on tcp and on unix sockets, and dials both.
  * Binds loopback unless told otherwise; takes over a unix socket file only when nobody answers on it.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
+import * as Path from "node:path"
 import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
 import {
@@ -146,6 +147,8 @@ const listen = (
  */
 const removeStale = (path: string): Effect.Effect<void, TransportError> =>
   Effect.gen(function* () {
+    // Node reports a folder that is not there as EACCES.
+    yield* attempt(path, () => Fs.statSync(Path.dirname(path)))
     const found = yield* attempt(path, () => Fs.lstatSync(path, { throwIfNoEntry: false }))
     if (found === undefined || !found.isSocket()) return
     const code = yield* Effect.scoped(dialSocket({ path })).pipe(

@@ -13,6 +13,12 @@ import { HandshakeFailed, type TlsIdentity, TransportError } from "./Transport.t
 export class TlsWire extends NodeWire.NodeWire {
   private readonly handshake = Deferred.makeUnsafe<TlsIdentity, TransportError>()
 
+  constructor(...args: ConstructorParameters<typeof NodeWire.NodeWire>) {
+    super(...args)
+    // A peer that ends its side within the handshake is gone; half-open, Node would wait for it until the deadline.
+    this.raw.allowHalfOpen = false
+  }
+
   override get opened(): Effect.Effect<TlsIdentity, TransportError> {
     return Deferred.await(this.handshake)
   }
@@ -24,6 +30,7 @@ export class TlsWire extends NodeWire.NodeWire {
   /** The handshake is done: bytes flow through `socket` from now on. */
   establishUnsafe(socket: Tls.TLSSocket): void {
     if (this.lost !== undefined) return
+    socket.allowHalfOpen = true
     this.flowUnsafe(socket)
     Deferred.doneUnsafe(this.handshake, Effect.succeed(identityOf(socket)))
   }

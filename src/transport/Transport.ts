@@ -108,7 +108,7 @@ export class TransportError extends Data.TaggedError("TransportError")<{
 
 /**
  * One peer's bytes, both ways. The wire owns the socket; whoever took it from `accept` must bring it to an end with
- * `end` or `abortUnsafe`. At most one `pull` waits at a time.
+ * `end` or `abortUnsafe`. At most one `pull` waits at a time. The functions are methods: call them on the wire.
  */
 export interface Wire {
   readonly peer: Address
@@ -127,7 +127,8 @@ export interface Wire {
   readonly pausedUnsafe: () => boolean
   /**
    * Hands the chunks to the system in one call, in order. True while more may be written at once; false asks the caller
-   * to wait for `drained` first. The bytes belong to the wire until they are sent. A lost or ended wire swallows them.
+   * to wait for `drained` first. The bytes belong to the wire until they are sent. An ended wire swallows them and says
+   * true; a lost one, or one whose handshake is not done, swallows them and says false: `drained` then tells the loss.
    */
   readonly writeUnsafe: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
   /** Completes when everything written has been taken by the system; fails with `WireLost`. Has no deadline of its own. */

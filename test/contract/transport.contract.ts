@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Transport, TransportError, Wire } from "../../src/transport/Transport.ts"
-import { acceptOne, chunked, lossOf, pattern, readAll, readBytes, until, writeAll } from "../support/wires.ts"
+import { acceptOne, chunked, lossOf, pattern, readAll, readBytes, turn, until, writeAll } from "../support/wires.ts"
 
 /** The bounds that the suite sets. */
 export interface ContractOptions {
@@ -83,6 +83,7 @@ export const transportContract = (name: string, { listen, native, resets }: Subj
         client.endUnsafe()
         assert.strictEqual(String(yield* readAll(server)), "question")
         assert.isTrue(Cause.isDone(yield* Effect.flip(server.pull)))
+        yield* turn
         server.writeUnsafe([Buffer.from("answer")])
         server.endUnsafe()
         assert.strictEqual(String(yield* readAll(client)), "answer")
@@ -226,6 +227,17 @@ export const transportContract = (name: string, { listen, native, resets }: Subj
         assert.deepInclude((error as TransportError).reason, { _tag: "WireLost", code: "ABORTED" })
         client.abortUnsafe()
         yield* client.closed
+      }),
+    )
+
+    it.live("gives up what it has not pulled when aborted", () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        client.writeUnsafe([Buffer.from("work")])
+        yield* until(() => !native || server.receivedUnsafe() === 4)
+        server.abortUnsafe()
+        const error = yield* Effect.flip(server.pull)
+        assert.deepInclude((error as TransportError).reason, { _tag: "WireLost", code: "ABORTED" })
       }),
     )
 

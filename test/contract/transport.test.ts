@@ -1,19 +1,16 @@
 /** Runs the transport contract against every transport. Adds no rule of its own. */
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
-import type { Address, Transport } from "../../src/transport/Transport.ts"
+import type { Transport } from "../../src/transport/Transport.ts"
 import { makeCertificates } from "../support/certificates.ts"
+import { portOf, temporaryFolder } from "../support/wires.ts"
 import { type ContractOptions, transportContract } from "./transport.contract.ts"
 import * as SocketServer from "effect/socket/SocketServer"
-
-const portOf = (address: Address): number => (address._tag === "Tcp" ? address.port : 0)
 
 const dialTcp = (transport: Transport["Service"], options: ContractOptions) =>
   TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address), ...options })
@@ -27,11 +24,6 @@ transportContract("tcp", {
   resets: true,
   native: true,
 })
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "longline-"))),
-  (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true })),
-)
 
 transportContract("unix", {
   listen: (options) =>

@@ -12,6 +12,7 @@ const allocationsOf = (pieceBytes: number): ReadonlyArray<number> => {
   const decoder = FrameDecoder.make(layout, {
     allocate: (bytes) => {
       allocations.push(bytes)
+      assert.isAtMost(allocations.length, 64, "the buffer grows without doubling")
       return new Uint8Array(bytes)
     },
   })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import * as Channels from "../../src/gateway/Channels.ts"
 import type { Publication } from "../../src/gateway/protocol/ServerMessage.ts"
 
@@ -68,7 +68,7 @@ class Model {
 describe("Channels", () => {
   it("answers, deliveries and what is kept are those of the model", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
         const model = new Model()
         const published: Array<Publication> = []
         const channels = Channels.make<Publication, Subscriber>({

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import * as DeadlineQueue from "../../src/gateway/DeadlineQueue.ts"
 
 type Step =
@@ -17,7 +17,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe("DeadlineQueue", () => {
   it("the first is always one that is due first, whatever was added and removed", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 100, size: "max" }), (steps) => {
         const queue = DeadlineQueue.make<DeadlineQueue.Entry>()
         const model = new Set<DeadlineQueue.Entry>()
         const check = () => {

@@ -261,6 +261,14 @@ describe("limits", () => {
     assert.deepStrictEqual<unknown>(one.sent.at(-1), asked(3, { id: 6 }))
   })
 
+  it("a responder has no more requests in flight than there are ids", () => {
+    const { ask, responder } = setup({ maxInFlight: 5, maxId: 2 })
+    const asker = makePeer()
+    responder("s")
+    for (const id of [1, 2, 3]) ask(asker, id)
+    sees(asker, error(3, 113, busy, true))
+  })
+
   it("a responder's services, error 106", () => {
     const { responder, services } = setup({ maxServices: 2 })
     const server = responder("s", "t", "s")
@@ -315,7 +323,7 @@ describe("leaving", () => {
   })
 
   it("a send may end another peer: everybody is told once", () => {
-    const { ask, responder, services } = setup()
+    const { ask, services } = setup()
     const asker = makePeer()
     const fragile: Peer = {
       sent: [],
@@ -331,8 +339,7 @@ describe("leaving", () => {
     ask(last, 3)
     services.leave(asker)
     sees(last, vanished(3))
-    assert.deepStrictEqual(services.counts().openRequests, 0)
-    assert.deepStrictEqual(responder().sent, [])
+    assert.deepStrictEqual(services.counts(), { services: 0, peers: 1, openRequests: 0 })
   })
 })
 

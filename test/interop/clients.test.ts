@@ -2,7 +2,10 @@
  * Two clients that share no line with the gateway meet on it. Refuses fakes: the gateway is `node dist/main.js`, the
  * clients are the examples that people are told to run.
  */
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, beforeAll, describe, it, onTestFinished } from "@effect/vitest"
 import * as Gateway from "../support/gateway.ts"
 import * as Foreign from "./foreign.ts"
 
@@ -14,19 +17,32 @@ const intricate = {
 
 const hurried = ["--heartbeat-interval", "200ms", "--heartbeat-timeout", "200ms"]
 
+/** The same JSON with every other character as an escape, those beyond the first plane as two: decoders must join them. */
+const ascii = (json: string): string =>
+  json.replaceAll(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** A gateway for one test. */
+const temporary = async (args: ReadonlyArray<string>): Promise<Gateway.Gateway> => {
+  const gateway = await Gateway.start(args)
+  onTestFinished(async () => {
+    await gateway.stop("SIGKILL")
+  })
+  return gateway
+}
+
 describe("foreign clients", () => {
   let gateway: Gateway.Gateway
   let compiled: Foreign.Erlang
   let at: ReadonlyArray<string>
 
-  beforeAll(async () => {
+  beforeAll(() => {
     compiled = Foreign.compileErlang()
+    return compiled.dispose
+  })
+  beforeAll(async () => {
     gateway = await Gateway.start(hurried)
     at = ["--port", String(gateway.port)]
-  })
-  afterAll(async () => {
-    compiled.dispose()
-    await gateway.stop("SIGKILL")
+    return () => gateway.stop("SIGKILL")
   })
 
   const erlang: Foreign.Language = (...args) => compiled.erlang(...args)
@@ -44,7 +60,7 @@ describe("foreign clients", () => {
       assert.deepStrictEqual(subscribed["position"], { offset: 0, epoch })
 
       const published = [
-        await speaking(...at, "pub", channel, JSON.stringify(intricate)).ended(),
+        await speaking(...at, "pub", channel, ascii(JSON.stringify(intricate))).ended(),
         await speaking(...at, "pub", channel, "null", "--key", "once").ended(),
         await speaking(...at, "pub", channel, "null", "--key", "once").ended(),
       ]
@@ -123,7 +139,7 @@ describe("foreign clients", () => {
     })
 
     it(`${hearer} is told the goodbye of a gateway that stops`, async () => {
-      const stopping = await Gateway.start(["--drain-grace", "0s", "--drain-timeout", "1s"])
+      const stopping = await temporary(["--drain-grace", "0s", "--drain-timeout", "1s"])
       const subscriber = listening("--port", String(stopping.port), "sub", "farewell")
       await subscriber.message("subscribed")
 
@@ -141,6 +157,17 @@ describe("foreign clients", () => {
       )
     })
   }
+
+  it("the clients meet on a unix socket as well", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "longline-unix-"))
+    const path = join(folder, "gateway.sock")
+    await temporary(["--unix", path])
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const subscriber = Foreign.python("--unix", path, "sub", "local", "--count", "1")
+    await subscriber.message("subscribed")
+    assert.strictEqual((await erlang("--unix", path, "pub", "local", "7").ended()).code, 0)
+    assert.strictEqual((await subscriber.message("publication"))["data"], 7)
+  })
 
   const seen = {
     type: "seen",

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { onTestFinished } from "vitest"
+import { onTestFailed, onTestFinished } from "vitest"
 import * as Spawned from "../support/spawned.ts"
 
 /** A line of a client: a protocol message without its id, or `{ type: "heartbeat" }`. */
@@ -70,11 +70,12 @@ const runPython: Language = (...args) => run("python3", args, "Install it: apt-g
 const run = (command: string, args: ReadonlyArray<string>, hint: string): Client => {
   const client = Spawned.start(command, args, {
     hint,
-    env: { ERL_CRASH_DUMP_SECONDS: "0", PYTHONPATH: join(clients, "python") },
+    env: { ERL_CRASH_DUMP_SECONDS: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: join(clients, "python") },
   })
   onTestFinished(async () => {
     await client.stop("SIGKILL")
   })
+  onTestFailed(() => client.errorLines.forEach((line) => process.stderr.write(`${command}: ${line}\n`)))
   const parsed = () => client.lines.map((line) => JSON.parse(line) as Message)
   const messages = (type: string, count: number) => {
     const heard: Array<Message> = []
@@ -86,6 +87,10 @@ const run = (command: string, args: ReadonlyArray<string>, hint: string): Client
   return {
     messages,
     message: async (type) => (await messages(type, 1))[0]!,
-    ended: async () => ({ code: (await client.exited).code, messages: parsed() }),
+    ended: async () => {
+      const { code, signal } = await client.exited
+      if (code === null && signal === null) throw new Error(`${command} could not be started. ${hint}`)
+      return { code, messages: parsed() }
+    },
   }
 }

@@ -1,19 +1,12 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-// @ts-expect-error: a script for plain Node, which has no types
 import { mutate, readRecords } from "./mutations.mjs"
-
-interface Mutation {
-  readonly rule: string
-  readonly file: string
-  readonly test: string
-}
 
 // The bugs themselves are planted by `node test/support/mutations.mjs`, which takes minutes.
 describe("A recorded mutation", () => {
   const root = join(import.meta.dirname, "../..")
-  for (const mutation of readRecords() as ReadonlyArray<Mutation>) {
+  for (const mutation of readRecords()) {
     it(`has one place in ${mutation.file}: ${mutation.rule}`, () => {
       const source = readFileSync(join(root, mutation.file), "utf8")
       assert.notStrictEqual(mutate(source, mutation), source)

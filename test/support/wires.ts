@@ -5,7 +5,11 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
-import type { Transport, TransportError, Wire } from "../../src/transport/Transport.ts"
+import * as Fs from "node:fs"
+import * as Net from "node:net"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import type { Address, Transport, TransportError, Wire } from "../../src/transport/Transport.ts"
 
 /** Bytes that differ from their neighbours, so that a lost or a doubled chunk shows. */
 export const pattern = (length: number, seed = 0): Buffer => {
@@ -68,6 +72,11 @@ export const writeAll = Effect.fnUntraced(function* (wire: Wire, chunks: Readonl
 export const lossOf = (wire: Wire): Effect.Effect<TransportError> =>
   Effect.callback((resume) => wire.onLostUnsafe((error) => resume(Effect.succeed(error))))
 
+/** One turn of the event loop. */
+export const turn: Effect.Effect<void> = Effect.callback((resume) => {
+  setImmediate(resume, Effect.void)
+})
+
 /** Lets turns of the event loop pass until a fact holds; the test's own timeout is its deadline. */
 export const until = (fact: () => boolean): Effect.Effect<void> =>
   Effect.callback((resume) => {
@@ -82,3 +91,23 @@ export const until = (fact: () => boolean): Effect.Effect<void> =>
       stopped = true
     })
   })
+
+/** The port of a tcp address, 0 for any other. */
+export const portOf = (address: Address): number => (address._tag === "Tcp" ? address.port : 0)
+
+/** A bare Node client, connected, which speaks and reads only as told. */
+export const rawClient = (transport: Transport["Service"]) =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Socket>((resume) => {
+      const socket = Net.connect({ host: "127.0.0.1", port: portOf(transport.address), allowHalfOpen: true })
+      socket.on("error", () => {})
+      socket.once("connect", () => resume(Effect.succeed(socket)))
+    }),
+    (socket) => Effect.sync(() => socket.destroy()),
+  )
+
+/** A folder that goes with the scope. */
+export const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "longline-"))),
+  (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true })),
+)

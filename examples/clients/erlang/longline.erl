@@ -31,7 +31,7 @@
 -type client() :: pid().
 -type message() :: #{binary() => longline_json:json()}.
 %% `error` is the server's answer with its code; `closed` holds the `bye`, or the reason if there was none.
--type failure() :: {error, message() | {closed, message() | term()} | {too_large, Bytes :: integer(), Limit :: integer()}}.
+-type failure() :: {error, message() | {closed, message() | term()} | {too_large, integer(), Limit :: integer()}}.
 -type answer() :: {ok, message()} | failure().
 %% A service refuses with a code of its own, from 200 on; one that crashes is answered with error 100.
 -type service() :: fun((longline_json:json()) -> {ok, longline_json:json()} | {refuse, 200..999, binary()}).
@@ -157,6 +157,7 @@ handle_info({tcp, Socket, Body}, #client{socket = Socket} = State) ->
     case longline_json:decode(Body) of
         {ok, #{<<"type">> := <<"bye">>} = Bye} -> ended(Bye, State);
         {ok, #{<<"type">> := Type} = Message} -> next(message(Type, Message, State));
+        {ok, _} -> ended(malformed, State);
         {error, Why} -> ended(Why, State)
     end;
 handle_info({tcp_closed, Socket}, #client{socket = Socket} = State) -> ended(closed, State);

@@ -1,6 +1,6 @@
 %% The demo command line: `erl -noshell -pa . -s longline_cli main -extra [OPTION...] VERB SUBJECT [JSON] [OPTION...]`.
-%% Prints one JSON line for everything heard; exits with 0, 1 (error), 2 (usage) or 3 (disconnected). Refuses to go on after
-%% a lost connection.
+%% Prints one JSON line for everything heard; exits with 0, 1 (error), 2 (usage) or 3 (disconnected).
+%% Refuses to go on after a lost connection.
 -module(longline_cli).
 -export([main/0]).
 

@@ -76,7 +76,7 @@ class Client:
         return client
 
     async def subscribe(self, channel: str, listener: Callable[[Message], None], **options: Any) -> Message:
-        """`listener` hears all that concerns the channel, in order: `subscribed`, then each `publication`, `gap`, ..."""
+        """`listener` hears all that concerns the channel, in order: `subscribed`, each `publication`, each `gap`."""
         if channel in self._listeners:
             raise LonglineError(105, f"already subscribed to {channel}")
         self._listeners[channel] = listener
@@ -87,6 +87,7 @@ class Client:
             raise
 
     async def unsubscribe(self, channel: str) -> Message:
+        """The listener hears `unsubscribed` last, here and when the server decides it."""
         return await self._ask("unsubscribe", channel=channel)
 
     async def publish(self, channel: str, data: Any, *, key: str | None = None, tags: dict[str, str] | None = None,
@@ -110,6 +111,7 @@ class Client:
         return await self._ask("serve", service=service)
 
     async def unserve(self, service: str) -> Message:
+        """Requests under way are still answered."""
         self._services.pop(service, None)
         return await self._ask("unserve", service=service)
 
@@ -124,6 +126,7 @@ class Client:
         with contextlib.suppress(OSError, TimeoutError):  # a peer that reads no more, or is gone, loses the rest
             await asyncio.wait_for(self._writer.wait_closed(), CLOSE_SECONDS)
 
+    # Nothing waits for the socket: who asks waits for the answer, so callers bound what is under way.
     def _start(self, type: str, **fields: Any) -> tuple[int, asyncio.Future[Message]]:
         id = next(self._ids)
         given = {name: value for name, value in fields.items() if value is not None or name == "data"}
@@ -176,7 +179,8 @@ class Client:
     def _dispatch(self, message: Message) -> None:
         type, id, channel = message["type"], message.get("id"), message.get("channel")
         if type == "request":
-            self._answering[id] = self._loop.create_task(self._respond(message))
+            task = self._answering[id] = self._loop.create_task(self._respond(message))
+            task.add_done_callback(lambda _: self._answering.pop(id))
             return
         if type == "cancel":
             if task := self._answering.get(id):
@@ -213,8 +217,6 @@ class Client:
             log.exception("service %s failed", service)
             if not self._closed.done():
                 self._send({"type": "error", "id": id, "code": 100, "message": "the responder failed"})
-        finally:
-            del self._answering[id]
 
 
 def show(message: Message) -> None:
@@ -243,7 +245,7 @@ async def sub(client: Client, args: argparse.Namespace) -> None:
 
 
 async def pub(client: Client, args: argparse.Namespace) -> None:
-    show(await client.publish(args.channel, args.data, key=args.key, tags=dict(args.tag) or None))
+    show(await client.publish(args.channel, args.data, key=args.key))
 
 
 async def serve(client: Client, args: argparse.Namespace) -> None:
@@ -257,7 +259,7 @@ async def serve(client: Client, args: argparse.Namespace) -> None:
 
     show(await client.serve(args.service, upper_or_echo))
     await until(client, done)
-    await client.unserve(args.service)
+    show(await client.unserve(args.service))
 
 
 async def req(client: Client, args: argparse.Namespace) -> None:
@@ -274,7 +276,7 @@ async def main(args: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="One JSON line for everything heard. Exit: 0, 1 error, 3 disconnected.")
+    parser = argparse.ArgumentParser(description="Prints JSON lines. Exits with 0, 1 (error) or 3 (disconnected).")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7557)
     parser.add_argument("--tls-ca", metavar="FILE", help="speak TLS and trust this authority")
@@ -290,7 +292,6 @@ def arguments() -> argparse.Namespace:
             command.add_argument("data", type=json.loads, metavar="JSON")
         if verb is pub:
             command.add_argument("--key")
-            command.add_argument("--tag", action="append", default=[], metavar="K=V", type=lambda tag: tag.split("=", 1))
         if verb is req:
             command.add_argument("--timeout-ms", type=int)
     return parser.parse_args()
@@ -302,6 +303,8 @@ if __name__ == "__main__":
     except LonglineError as error:
         show({"type": "error", "code": error.code, "message": error.message, "retry": error.retry})
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as lost:
         show(getattr(lost, "bye", None) or {"type": "lost", "message": str(lost)})
         sys.exit(3)

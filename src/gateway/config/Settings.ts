@@ -9,8 +9,13 @@ import type { ConfigError } from "./ConfigError.ts"
 import { isHost } from "./Host.ts"
 import * as Setting from "./Setting.ts"
 
+/** Loopback: nothing is reachable from elsewhere unless somebody says so. */
 export const defaultHost = "127.0.0.1"
+
+/** The port, where nothing else is said. */
 export const defaultPort = 7557
+
+/** The last port there is. */
 export const maxPort = 65_535
 
 /** The longest path the kernel takes: `sun_path` of Linux is 108 bytes, one of them the terminator. */
@@ -27,15 +32,31 @@ export const maxMaxConnections = 1_000_000
  */
 export const defaultMaxConnectionsPerAddress = 1000
 
+/** Silence after which a peer is probed. */
 export const defaultHeartbeatIntervalMs = 25_000
+
+/** From a probe to the end of a connection that stays silent. */
 export const defaultHeartbeatTimeoutMs = 10_000
+
+/** From the opened connection to its first message. */
 export const defaultConnectTimeoutMs = 10_000
+
+/** From the notice of a shutdown to its first goodbye. */
 export const defaultDrainGraceMs = 5000
+
+/** With the grace it stays below the 30 s that Kubernetes gives a process between SIGTERM and SIGKILL. */
 export const defaultDrainTimeoutMs = 20_000
+
 /** Shorter and a busy turn of the event loop looks like a dead peer. */
 export const minTimeoutMs = 100
+
+/** The longest interval: one hour. */
 export const maxHeartbeatIntervalMs = 3_600_000
+
+/** The longest of the timeouts that concern one peer: ten minutes. */
 export const maxTimeoutMs = 600_000
+
+/** The longest shutdown: one hour. */
 export const maxDrainTimeoutMs = 3_600_000
 
 /** How log lines are written: one JSON object each, or for a person's eyes. */

@@ -69,26 +69,29 @@ const connectOf = ({ subscriptions, ...connect }: typeof ClientMessage.Connect.T
 const judge = (
   entry: typeof ClientMessage.SubscriptionEntry.Type,
 ): Result.Result<ClientMessage.Subscription, ClientMessage.MalformedSubscription> =>
-  Result.mapError(decodeSubscription(entry), (error) => ({ ...failureOf(error), channel: entry.channel }))
+  Result.mapError(decodeSubscription(entry), (error) => ({ ...describe(error), channel: entry.channel }))
 
-const malformed = (object: JsonObject, error: CodecError): ClientMessage.Malformed => {
+/** What is wrong with a message, as a codec's error has it. */
+type Failure = Pick<CodecError, "path" | "expected" | "actual">
+
+const malformed = (object: JsonObject, failure: Failure): ClientMessage.Malformed => {
   const { id, type } = object
   // The id of an answer is of the other direction: an error with it would seem to concern a request of the client's.
-  return isId(id) && type !== "response" && type !== "error" ? { ...failureOf(error), id } : failureOf(error)
+  return isId(id) && type !== "response" && type !== "error" ? { ...describe(failure), id } : describe(failure)
 }
 
 const isId = Schema.is(Fields.Id)
 
-const failureOf = ({ actual, expected, path }: CodecError): ClientMessage.Malformed => ({
+const describe = ({ actual, expected, path }: Failure): ClientMessage.Malformed => ({
   type: "malformed",
   path,
   message: `expected ${expected}${path === "" ? "" : ` at ${path}`}, got ${actual}`,
 })
 
-const unknownType = (type: unknown): CodecError =>
-  new CodecError({
-    direction: "decode",
-    path: "type",
-    expected: `one of ${Object.keys(ClientMessage.schemas).join(", ")}`,
-    actual: type === undefined ? "nothing" : Shown.value(type),
-  })
+const oneOfTheTypes = `one of ${Object.keys(ClientMessage.schemas).join(", ")}`
+
+const unknownType = (type: unknown): Failure => ({
+  path: "type",
+  expected: oneOfTheTypes,
+  actual: type === undefined ? "nothing" : Shown.value(type),
+})

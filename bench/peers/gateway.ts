@@ -1,0 +1,13 @@
+/**
+ * The gateway as `node dist/main.js` composes it, without its command line, and without a limit on commands.
+ */
+import * as Layer from "effect/Layer"
+import { LogEvents, ServerEvents } from "longline"
+import { Gateway } from "longline/gateway"
+import { launch } from "./Launch.ts"
+
+launch(
+  Gateway.layer({ commandsPerSecond: Infinity, server: { name: "longline", version: "bench" } }).pipe(
+    Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
+  ),
+)

@@ -1,0 +1,281 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as CloseReason from "../../src/connection/CloseReason.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import * as Deadlines from "../../src/connection/Deadlines.ts"
+import { frame, now, open, pass, texts } from "../support/connections.ts"
+
+const protocol = { ...texts, heartbeat: "empty" as const }
+// No probe comes in between.
+const settings = { heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) } }
+const reading = (connection: Connection<string, string>) => Stream.runDrain(connection.messages)
+const late = CloseReason.FirstFrameLate({ limitMs: 10_000 })
+
+const opened = (handler: (connection: Connection<string, string>) => Effect.Effect<unknown, unknown> = reading) =>
+  open({ protocol, settings }, handler)
+
+/** Whether the connection has not ended. */
+const isOpen = (connection: Connection<string, string>) => connection.sendUnsafe("still here") === undefined
+
+describe("The first frame", () => {
+  for (const body of ["hello", ""]) {
+    it.effect(`may take as long as its deadline${body === "" ? ", a heartbeat being one" : ""}`, () =>
+      Effect.gen(function* () {
+        const { connection, peer } = yield* opened()
+        yield* pass(9999)
+        peer.say(body)
+        yield* pass("1 hour")
+        assert.isTrue(isOpen(connection))
+      }),
+    )
+  }
+
+  it.effect("is late when its deadline has passed", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* opened()
+      yield* pass(9999)
+      assert.isTrue(isOpen(connection))
+      yield* pass(1)
+      assert.deepStrictEqual(yield* connection.closed, late)
+    }),
+  )
+
+  it.effect("is late also when it comes in pieces that would be in time for a later frame", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened()
+      for (const byte of frame("hello")) {
+        peer.write(Buffer.of(byte))
+        yield* pass("1200 millis")
+      }
+      assert.deepStrictEqual(yield* connection.closed, late)
+    }),
+  )
+
+  it.effect("is not late while nobody reads, and is after that", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened((connection) =>
+        Effect.andThen(Effect.sleep("1 minute"), reading(connection)),
+      )
+      peer.say("hello")
+      yield* pass("1 hour")
+      assert.isTrue(isOpen(connection))
+      const silent = yield* opened((connection) => Effect.andThen(Effect.sleep("1 minute"), reading(connection)))
+      yield* pass("1 minute")
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(yield* silent.connection.closed, late)
+    }),
+  )
+})
+
+describe("A frame", () => {
+  // 8 KiB with its header: 10 s and one more.
+  const large = frame("x".repeat(8188))
+  const slow = (receivedBytes: number) =>
+    CloseReason.FrameTooSlow({ limitMs: 11_000, declaredBytes: 8192, receivedBytes })
+
+  it.effect("may take 10 s and a second for each 8 KiB, from its first byte", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened()
+      peer.say("hello")
+      yield* pass("1 minute")
+      peer.write(large.subarray(0, 4))
+      yield* pass(10_999)
+      peer.write(large.subarray(4))
+      yield* pass("1 hour")
+      assert.isTrue(isOpen(connection))
+      assert.strictEqual(connection.framesReceived, 2)
+    }),
+  )
+
+  it.effect("is too slow after that, though bytes of it keep coming", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened()
+      peer.say("hello")
+      yield* pass("1 minute")
+      for (let at = 0; at < 11; at++) {
+        assert.isTrue(isOpen(connection))
+        peer.write(large.subarray(at, at + 1))
+        yield* pass("1 second")
+      }
+      assert.deepStrictEqual(yield* connection.closed, slow(11))
+      assert.strictEqual(yield* now, 71_000)
+    }),
+  )
+
+  it.effect("whose header is incomplete may take 10 s", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened()
+      peer.say("hello")
+      peer.write(large.subarray(0, 3))
+      yield* pass(9999)
+      assert.isTrue(isOpen(connection))
+      yield* pass(1)
+      assert.deepStrictEqual(
+        yield* connection.closed,
+        CloseReason.FrameTooSlow({ limitMs: 10_000, declaredBytes: 0, receivedBytes: 3 }),
+      )
+    }),
+  )
+
+  it.effect("has a deadline of its own, however long frames have been arriving in pieces", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened()
+      peer.write(frame("hello").subarray(0, 6))
+      for (let i = 0; i < 10; i++) {
+        yield* pass("9 seconds")
+        peer.write(Buffer.concat([frame("hello").subarray(6), frame("hello").subarray(0, 6)]))
+      }
+      yield* pass("10 seconds")
+      assert.isTrue(isOpen(connection))
+      assert.strictEqual(connection.framesReceived, 10)
+      yield* pass(1)
+      assert.deepStrictEqual((yield* connection.closed)._tag, "FrameTooSlow")
+    }),
+  )
+
+  it.effect("is not too slow while the handler is busy, and has its time again when it reads on", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened((connection) =>
+        Effect.gen(function* () {
+          yield* connection.receive
+          yield* Effect.sleep("15 seconds")
+          yield* connection.receive
+        }),
+      )
+      peer.write(Buffer.concat([frame("hello"), large.subarray(0, 5)]))
+      yield* pass("15 seconds")
+      yield* pass("6 seconds")
+      assert.isTrue(isOpen(connection))
+      yield* pass("1 second")
+      assert.deepStrictEqual(yield* connection.closed, slow(5))
+    }),
+  )
+
+  it.effect("is not too slow while a handler that left its read by interruption is busy", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened((connection) =>
+        Effect.gen(function* () {
+          yield* connection.receive
+          yield* Effect.raceFirst(connection.receive, Effect.sleep("1 second"))
+          yield* Effect.sleep("1 minute")
+          yield* connection.receive
+        }),
+      )
+      peer.write(Buffer.concat([frame("hello"), large.subarray(0, 5)]))
+      yield* pass("2 seconds")
+      peer.write(large.subarray(5))
+      yield* pass("1 minute")
+      assert.deepStrictEqual(yield* connection.closed, CloseReason.Done())
+    }),
+  )
+})
+
+describe("LazyDeadline", () => {
+  /** A deadline with what it did: when it passed, and how many fibers it started. */
+  const lazy = (leastMs: number) =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const services = yield* Effect.context<never>()
+      const passed: Array<number> = []
+      let fibers = 0
+      const deadline = new Deadlines.LazyDeadline({
+        now: () => Deadlines.monotonicMs(clock),
+        leastMs,
+        fork: (effect) => {
+          fibers++
+          Effect.runForkWith(services)(effect)
+        },
+        onPassed: () => void passed.push(Deadlines.monotonicMs(clock)),
+      })
+      return { deadline, passed, fibers: () => fibers }
+    })
+
+  it.effect("passes once, at its time", () =>
+    Effect.gen(function* () {
+      const { deadline, passed } = yield* lazy(1000)
+      deadline.set(2500)
+      yield* pass(2499)
+      assert.deepStrictEqual(passed, [])
+      yield* pass(1)
+      assert.deepStrictEqual(passed, [2500])
+      yield* pass("1 hour")
+      assert.deepStrictEqual(passed, [2500])
+    }),
+  )
+
+  it.effect("that was lifted does not pass, and one that is set again does at its new time", () =>
+    Effect.gen(function* () {
+      const { deadline, passed } = yield* lazy(1000)
+      deadline.set(1000)
+      yield* pass(500)
+      deadline.lift()
+      yield* pass(2000)
+      assert.deepStrictEqual(passed, [])
+      deadline.set(4000)
+      yield* pass(1500)
+      assert.deepStrictEqual(passed, [4000])
+    }),
+  )
+
+  it.effect("set earlier while it sleeps towards a later one passes in time", () =>
+    Effect.gen(function* () {
+      const { deadline, passed } = yield* lazy(1000)
+      deadline.set(60_000)
+      yield* pass(500)
+      deadline.set(1500)
+      yield* pass("1 hour")
+      assert.isTrue(passed.length === 1 && passed[0]! >= 1500 && passed[0]! <= 2000, String(passed))
+    }),
+  )
+
+  it.effect("that is set and lifted a thousand times starts one fiber in each period", () =>
+    Effect.gen(function* () {
+      const { deadline, fibers, passed } = yield* lazy(1000)
+      for (let at = 0; at < 1000; at += 10) {
+        deadline.set(at + 1000)
+        deadline.lift()
+        yield* pass(10)
+      }
+      assert.deepStrictEqual([fibers(), passed], [1, []])
+    }),
+  )
+
+  it.effect("that is infinite starts none", () =>
+    Effect.gen(function* () {
+      const { deadline, fibers } = yield* lazy(1000)
+      deadline.set(Infinity)
+      assert.strictEqual(fibers(), 0)
+    }),
+  )
+
+  it.effect("may be set again by what runs when it has passed", () =>
+    Effect.gen(function* () {
+      const services = yield* Effect.context<never>()
+      const clock = yield* Clock.Clock
+      let passes = 0
+      const deadline = new Deadlines.LazyDeadline({
+        now: () => Deadlines.monotonicMs(clock),
+        leastMs: 1000,
+        fork: (effect) => void Effect.runForkWith(services)(effect),
+        onPassed: () => {
+          if (++passes < 3) deadline.set(Deadlines.monotonicMs(clock) + 1000)
+        },
+      })
+      deadline.set(1000)
+      yield* pass(10_000)
+      assert.strictEqual(passes, 3)
+    }),
+  )
+})
+
+describe("Deadlines.layer", () => {
+  it.effect("keeps the default of what is not given", () =>
+    Effect.gen(function* () {
+      const given = Effect.provide(Effect.service(Deadlines.Deadlines), Deadlines.layer({ frame: "1 minute" }))
+      assert.deepStrictEqual(yield* given, { ...Deadlines.defaults, frame: Duration.minutes(1) })
+    }),
+  )
+})

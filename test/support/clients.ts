@@ -1,0 +1,82 @@
+/**
+ * A client of the gateway over a memory wire: sends objects, takes objects, in virtual time.
+ * Checks nothing: what came is for the test to judge.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
+import * as FrameEncoder from "../../src/frame/FrameEncoder.ts"
+import * as FrameLayout from "../../src/frame/FrameLayout.ts"
+import * as Gateway from "../../src/gateway/Gateway.ts"
+import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
+import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
+
+const layout = FrameLayout.makeUnsafe({ maxFrameBytes: 2 ** 21 })
+const encoder = FrameEncoder.make(layout)
+
+/** The frame of a body. */
+export const frame = (body: string): Uint8Array => Result.getOrThrow(encoder.encode(Buffer.from(body)))
+
+/** What a client was sent. */
+export type Message = { readonly type: string; readonly [key: string]: unknown }
+
+/** One client. */
+export interface Client {
+  readonly wire: MemoryWire
+  /** Sends messages in one write. */
+  readonly send: (...messages: ReadonlyArray<object>) => void
+  /** The next message; heartbeats are skipped. `closed` once the server has sent FIN. */
+  readonly next: Effect.Effect<Message | "closed">
+  /** Sends a message and takes the next one. */
+  readonly ask: (message: object) => Effect.Effect<Message | "closed">
+}
+
+const make = (wire: MemoryWire): Client => {
+  const decoder = FrameDecoder.make(layout)
+  const ready: Array<Message> = []
+  const next: Client["next"] = Effect.suspend(() => {
+    const message = ready.shift()
+    if (message !== undefined) return Effect.succeed(message)
+    return Effect.matchCauseEffect(wire.pull, {
+      onFailure: (cause) => (Cause.hasInterrupts(cause) ? Effect.interrupt : Effect.succeed("closed" as const)),
+      onSuccess: (chunks) => {
+        for (const body of chunks.flatMap((chunk) => decoder.push(chunk))) {
+          if (body.length > 0) ready.push(JSON.parse(Buffer.from(body).toString()) as Message)
+        }
+        return next
+      },
+    })
+  })
+  const send: Client["send"] = (...messages) =>
+    void wire.writeUnsafe([Buffer.concat(messages.map((message) => frame(JSON.stringify(message))))])
+  return { wire, send, next, ask: (message) => Effect.andThen(Effect.sync(() => send(message)), next) }
+}
+
+/** A gateway in memory, for the scope of a test, and how to become its client. */
+export const gateway = Effect.fnUntraced(function* (
+  options: Partial<Gateway.Options> = {},
+  settings: Layer.Layer<never> = Layer.empty,
+) {
+  const scope = yield* Scope.Scope
+  const built = yield* Layer.buildWithScope(
+    Gateway.layer({ server: { name: "test", version: "0" }, ...options }).pipe(
+      Layer.provide(settings),
+      Layer.provideMerge(MemoryTransport.layer()),
+    ),
+    scope,
+  )
+  const dial = Effect.map(
+    Effect.provideContext(MemoryTransport.MemoryTransport.use((memory) => Effect.orDie(memory.connect)), built),
+    make,
+  )
+  /** A client that has connected, with the rest of its `connect`. */
+  const connect = Effect.fnUntraced(function* (rest: object = {}) {
+    const client = yield* dial
+    const connected = yield* client.ask({ type: "connect", id: 1, version: 1, ...rest })
+    return { ...client, connected: connected as Message }
+  })
+  return { dial, connect }
+})

@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { Transport, type TransportError } from "../../src/transport/Transport.ts"
+import { acceptOne, portOf, readBytes, temporaryFolder } from "../support/wires.ts"
+
+const summary = ({ message, reason }: TransportError) => [
+  reason._tag,
+  "code" in reason ? reason.code : undefined,
+  message,
+]
+
+const socketPath = Effect.map(temporaryFolder, (folder) => Path.join(folder, "longline.sock"))
+
+describe("TcpTransport", () => {
+  it.live("refuses to listen on a port that is taken, and says what to do", () =>
+    Effect.gen(function* () {
+      const port = portOf((yield* TcpTransport.make({ port: 0 })).address)
+      const error = yield* Effect.flip(TcpTransport.make({ port }))
+      assert.deepStrictEqual(summary(error), [
+        "ListenFailed",
+        "EADDRINUSE",
+        `127.0.0.1:${port} is in use: stop the process that listens there, or choose another address`,
+      ])
+    }),
+  )
+
+  it.live("gives its port back with its scope, though a wire lives on", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const transport = yield* Scope.provide(TcpTransport.make({ port: 0 }), scope)
+      const port = portOf(transport.address)
+      const client = yield* TcpTransport.dial({ host: "127.0.0.1", port })
+      const server = yield* acceptOne(transport)
+      yield* Scope.close(scope, Exit.void)
+      const again = yield* TcpTransport.make({ port })
+      assert.strictEqual(portOf(again.address), port)
+      client.writeUnsafe([Buffer.from("on")])
+      assert.strictEqual(String(yield* readBytes(server, 2)), "on")
+    }),
+  )
+
+  it.live("says who cannot be reached", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const port = portOf((yield* Scope.provide(TcpTransport.make({ port: 0 }), scope)).address)
+      yield* Scope.close(scope, Exit.void)
+      const error = yield* Effect.flip(TcpTransport.dial({ host: "127.0.0.1", port }))
+      assert.deepStrictEqual(summary(error), [
+        "DialFailed",
+        "ECONNREFUSED",
+        `cannot connect to 127.0.0.1:${port}: ECONNREFUSED`,
+      ])
+    }),
+  )
+
+  it.live("tells each peer's address, and resets a dialled wire with its scope", () =>
+    Effect.gen(function* () {
+      const transport = yield* TcpTransport.make({ port: 0 })
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(
+        TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address) }),
+        scope,
+      )
+      const server = yield* acceptOne(transport)
+      assert.deepStrictEqual(client.peer, transport.address)
+      assert.deepStrictEqual(server.peer, { _tag: "Tcp", host: "127.0.0.1", port: portOf(server.peer) })
+      yield* Scope.close(scope, Exit.void)
+      const error = yield* Effect.flip(server.pull)
+      assert.strictEqual(error._tag, "TransportError")
+    }),
+  )
+})
+
+describe("TcpTransport on unix sockets", () => {
+  it.live("makes the socket file with the mode asked for, and removes it when it closes", () =>
+    Effect.gen(function* () {
+      const path = yield* socketPath
+      const listening = Effect.gen(function* () {
+        const { address, name } = yield* Transport
+        assert.deepStrictEqual([name, address], ["unix", { _tag: "Unix", path }])
+        assert.strictEqual(Fs.statSync(path).mode & 0o777, 0o600)
+      })
+      yield* Effect.provide(listening, Layer.fresh(TcpTransport.layerUnix({ path, mode: 0o600 })))
+      assert.isFalse(Fs.existsSync(path))
+    }),
+  )
+
+  it.live("takes over a socket file that nobody listens on", () =>
+    Effect.gen(function* () {
+      const path = yield* socketPath
+      // What a killed process leaves: bound, renamed so that closing does not remove it, and closed.
+      const scope = yield* Scope.make()
+      yield* Scope.provide(TcpTransport.makeUnix({ path: `${path}.old` }), scope)
+      Fs.renameSync(`${path}.old`, path)
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Fs.lstatSync(path).isSocket())
+      const transport = yield* TcpTransport.makeUnix({ path })
+      yield* TcpTransport.dial({ path })
+      yield* acceptOne(transport)
+    }),
+  )
+
+  it.live("leaves a socket file alone that somebody answers on", () =>
+    Effect.gen(function* () {
+      const path = yield* socketPath
+      const first = yield* TcpTransport.makeUnix({ path })
+      const error = yield* Effect.flip(TcpTransport.makeUnix({ path }))
+      assert.deepStrictEqual(summary(error).slice(0, 2), ["ListenFailed", "EADDRINUSE"])
+      yield* acceptOne(first)
+      yield* TcpTransport.dial({ path })
+      yield* acceptOne(first)
+    }),
+  )
+
+  it.live("leaves a file alone that is no socket", () =>
+    Effect.gen(function* () {
+      const path = yield* socketPath
+      Fs.writeFileSync(path, "precious")
+      const error = yield* Effect.flip(TcpTransport.makeUnix({ path }))
+      assert.deepStrictEqual(summary(error).slice(0, 2), ["ListenFailed", "EADDRINUSE"])
+      assert.strictEqual(Fs.readFileSync(path, "utf8"), "precious")
+    }),
+  )
+
+  it.live("names the folder that is not there", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* temporaryFolder, "none", "longline.sock")
+      assert.deepStrictEqual(summary(yield* Effect.flip(TcpTransport.makeUnix({ path }))), [
+        "ListenFailed",
+        "ENOENT",
+        `cannot listen on unix:${path}: ENOENT`,
+      ])
+    }),
+  )
+})

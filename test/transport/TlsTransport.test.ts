@@ -1,0 +1,205 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Crypto from "node:crypto"
+import * as Tls from "node:tls"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import * as TlsTransport from "../../src/transport/TlsTransport.ts"
+import type { TransportError } from "../../src/transport/Transport.ts"
+import { makeCertificates } from "../support/certificates.ts"
+import { acceptOne, lossOf, pattern, portOf, rawClient, readBytes, turn, writeAll } from "../support/wires.ts"
+
+const { ca, client, server, stranger } = makeCertificates()
+
+const listen = (options: Partial<TlsTransport.Options> = {}) => TlsTransport.make({ port: 0, ...server, ...options })
+
+const dial = (port: number, options: Partial<TlsTransport.DialOptions> = {}) =>
+  TlsTransport.dial({ host: "127.0.0.1", port, ca, ...options })
+
+const summary = (error: TransportError) => [error.reason._tag, "code" in error.reason ? error.reason.code : undefined]
+
+describe("TlsTransport", () => {
+  it.live("hands a wire out before its handshake, and tells who it is after", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const raw = yield* rawClient(transport)
+      const [wire] = yield* transport.accept
+      const opening = yield* Effect.forkChild(wire.opened, { startImmediately: true })
+      assert.strictEqual(opening.pollUnsafe(), undefined)
+      Tls.connect({ socket: raw, ca, servername: "localhost" }).on("error", () => {})
+      assert.deepStrictEqual(yield* Fiber.join(opening), { authorized: false, protocol: "TLSv1.3" })
+      assert.deepStrictEqual(yield* wire.opened, { authorized: false, protocol: "TLSv1.3" })
+    }),
+  )
+
+  it.live("fails a handshake that is not finished in time, and frees its descriptor", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen({ handshakeTimeout: "30 millis" })
+      yield* rawClient(transport)
+      const [wire] = yield* transport.accept
+      const error = yield* Effect.flip(wire.opened)
+      assert.deepStrictEqual(summary(error), ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"])
+      assert.strictEqual(yield* lossOf(wire), error)
+      assert.strictEqual(yield* Effect.flip(wire.pull), error)
+      yield* wire.closed
+    }),
+  )
+
+  it.live("gives a client that drips its handshake no more time than a silent one", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen({ handshakeTimeout: "60 millis" })
+      const raw = yield* rawClient(transport)
+      // The beginning of a record of 16 KiB, one byte every ten milliseconds.
+      raw.write(Buffer.from([0x16, 0x03, 0x01, 0x40, 0x00]))
+      const dripping = setInterval(() => raw.write(Buffer.from([0x01])), 10)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(dripping)))
+      const [wire] = yield* transport.accept
+      const error = yield* Effect.flip(wire.opened)
+      assert.deepStrictEqual(summary(error), ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"])
+      yield* wire.closed
+    }),
+  )
+
+  it.live("fails the handshake of a peer that speaks something else, and says what", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const said: Array<ReadonlyArray<string | undefined>> = []
+      for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "hello there, plain text"]) {
+        const raw = yield* rawClient(transport)
+        raw.write(bytes)
+        const [wire] = yield* transport.accept
+        said.push(summary(yield* Effect.flip(wire.opened)))
+        yield* wire.closed
+      }
+      assert.deepStrictEqual(said, [
+        ["HandshakeFailed", "ERR_SSL_HTTP_REQUEST"],
+        ["HandshakeFailed", "ERR_SSL_WRONG_VERSION_NUMBER"],
+      ])
+    }),
+  )
+
+  it.live("fails the handshake of a peer that hangs up or resets within it", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      for (const leave of ["end", "resetAndDestroy"] as const) {
+        const raw = yield* rawClient(transport)
+        const [wire] = yield* transport.accept
+        raw[leave]()
+        assert.deepStrictEqual(summary(yield* Effect.flip(wire.opened)), ["HandshakeFailed", "ECONNRESET"])
+        yield* wire.closed
+      }
+    }),
+  )
+
+  it.live("writes nothing in the clear, and frees the descriptor when aborted before the handshake", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const raw = yield* rawClient(transport)
+      const [wire] = yield* transport.accept
+      assert.isFalse(wire.writeUnsafe([Buffer.from("secret")]))
+      wire.abortUnsafe()
+      assert.deepStrictEqual(summary(yield* Effect.flip(wire.opened)), ["WireLost", "ABORTED"])
+      yield* wire.closed
+      assert.strictEqual(raw.bytesRead, 0)
+    }),
+  )
+
+  it.live("lets a client in whose certificate the authority signed, and tells its identity", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen({ clientCa: ca })
+      const dialled = yield* dial(portOf(transport.address), client)
+      const wire = yield* acceptOne(transport)
+      assert.deepStrictEqual(yield* wire.opened, {
+        authorized: true,
+        protocol: "TLSv1.3",
+        subject: "O=Longline, CN=client",
+        subjectAltName: "DNS:client.example",
+        fingerprint: new Crypto.X509Certificate(client.cert).fingerprint256,
+      })
+      dialled.writeUnsafe([Buffer.from("hello")])
+      assert.strictEqual(String(yield* readBytes(wire, 5)), "hello")
+    }),
+  )
+
+  for (const [who, identity, code] of [
+    ["a certificate of its own making", stranger, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    ["no certificate", {}, "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE"],
+  ] as const) {
+    it.live(`refuses a client with ${who} where certificates are asked for`, () =>
+      Effect.gen(function* () {
+        const transport = yield* listen({ clientCa: [ca] })
+        // A TLS 1.3 client believes itself connected before its certificate was looked at.
+        yield* Effect.exit(dial(portOf(transport.address), identity))
+        const [wire] = yield* transport.accept
+        assert.deepStrictEqual(summary(yield* Effect.flip(wire.opened)), ["HandshakeFailed", code])
+        assert.isFalse(wire.writeUnsafe([Buffer.from("x")]))
+        yield* wire.closed
+      }),
+    )
+  }
+
+  for (const [maxVersion, outcome] of [
+    ["TLSv1.2", "ERR_SSL_UNSUPPORTED_PROTOCOL"],
+    ["TLSv1.3", "TLSv1.3"],
+  ] as const) {
+    it.live(`answers a ${maxVersion} client where TLSv1.3 is the least with ${outcome}`, () =>
+      Effect.gen(function* () {
+        const transport = yield* listen({ minVersion: "TLSv1.3" })
+        const raw = yield* rawClient(transport)
+        Tls.connect({ socket: raw, ca, servername: "localhost", maxVersion }).on("error", () => {})
+        const [wire] = yield* transport.accept
+        const seen = yield* Effect.match(wire.opened, {
+          onSuccess: (identity) => identity?.protocol,
+          onFailure: (error) => summary(error)[1],
+        })
+        assert.strictEqual(seen, outcome)
+      }),
+    )
+  }
+
+  it.live("counts unsent bytes, not what TLS records have added to those before", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const dialled = yield* dial(portOf(transport.address))
+      const wire = yield* acceptOne(transport)
+      // Each little record costs 22 bytes of its own: 330 kB that nobody wrote.
+      const reading = yield* Effect.forkChild(readBytes(dialled, 15_000))
+      yield* writeAll(
+        wire,
+        Arr.makeBy(15_000, () => Buffer.from("x")),
+      )
+      yield* Fiber.join(reading)
+      while (wire.writeUnsafe([pattern(65_536)])) yield* turn
+      for (let i = 0; i < 3; i++) wire.writeUnsafe([pattern(65_536)])
+      assert.isAbove(wire.unsentUnsafe(), 2 * 65_536)
+    }),
+  )
+
+  it.live("refuses to listen with a certificate that does not parse", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(listen({ cert: "no certificate" }))
+      assert.deepStrictEqual(summary(error), ["ListenFailed", "ERR_OSSL_PEM_NO_START_LINE"])
+    }),
+  )
+
+  it.live("dials nobody whom it does not trust, under no other name, and waits for no silent server", () =>
+    Effect.gen(function* () {
+      const port = portOf((yield* listen()).address)
+      const silent = portOf((yield* TcpTransport.make({ port: 0 })).address)
+      const failures = yield* Effect.forEach(
+        [
+          dial(port, { ca: stranger.cert }),
+          dial(port, { servername: "elsewhere.example" }),
+          dial(silent, { timeout: "30 millis" }),
+        ],
+        (dialling) => Effect.map(Effect.flip(dialling), summary),
+      )
+      assert.deepStrictEqual(failures, [
+        ["HandshakeFailed", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
+        ["HandshakeFailed", "ERR_TLS_CERT_ALTNAME_INVALID"],
+        ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"],
+      ])
+    }),
+  )
+})
