@@ -14,7 +14,7 @@ export interface Options {
 }
 
 /** Bytes of a cycle, where that is more than what is in flight: enough to be unlike, few enough for the cache. */
-const cycleBytes = 64 * 1024
+const cycleBytes = 16 * 1024
 
 /** A connection's frames, and how far they were sent and came back. Positions are within the cycle. */
 export class EchoScript {

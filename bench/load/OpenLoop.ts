@@ -8,7 +8,7 @@ import * as Sockets from "./Sockets.ts"
 import * as Window from "./Window.ts"
 
 /** Frames that may be on their way on one connection before the server counts as overrun. */
-const maxInFlight = 4_096
+const maxInFlight = 512
 
 /** Runs warm-up and window at one pace, and then until every frame has come back. */
 export const run = async (plan: Plan, load: Extract<Load, { kind: "open" }>): Promise<Outcome> => {
@@ -45,10 +45,11 @@ export const run = async (plan: Plan, load: Extract<Load, { kind: "open" }>): Pr
   const tick = () => {
     const at = performance.now() - startedAt
     while (sent < total && sent * everyMs <= at) {
-      const connection = sent % connections
+      const n = sent++
+      const connection = n % connections
       const script = scripts[connection]!
       if (script.sent - script.received >= maxInFlight) throw new Error(`the server cannot keep up with ${perSecond}/s`)
-      lateness[sent++] = at - (sent - 1) * everyMs
+      lateness[n] = at - n * everyMs
       peers[connection]!.write(script.next(1))
     }
     if (sent < total) setImmediate(tick)

@@ -11,7 +11,7 @@ export type Receive = (buffer: Buffer, bytes: number) => void
 export interface Peer {
   readonly write: (bytes: Uint8Array) => void
   receive: Receive
-  /** Completes when the socket is closed. */
+  /** Completes when the socket is closed: by a reset, so that its port is free at once. */
   readonly close: () => Promise<void>
 }
 
@@ -55,7 +55,9 @@ export const connect = (port: number, index: number): Promise<Peer> =>
     }
     socket.once("connect", () => resolve(peer))
     socket.on("error", (error) => {
-      if (!isClosing) reject(error)
+      if (isClosing) return
+      isClosing = true
+      reject(error)
     })
     socket.once("close", () => {
       if (!isClosing) throw new Error(`the server closed connection ${index}`)

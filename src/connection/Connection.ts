@@ -77,6 +77,8 @@ export interface Connection<out In, in Out> {
   readonly closed: Effect.Effect<CloseReason.CloseReason>
   /** Complete frames from the peer so far, heartbeats included. */
   readonly framesReceived: number
+  /** Those of them that were heartbeats. */
+  readonly heartbeatsReceived: number
   /** The limit for the body of frames that arrive from now on. Default: the layout's. */
   readonly limitInboundUnsafe: (maxFrameBytes: number) => void
   readonly get: <A>(attribute: Attribute<A>) => A | undefined
@@ -292,6 +294,10 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
 
   get framesReceived(): number {
     return this.#inbox.frames
+  }
+
+  get heartbeatsReceived(): number {
+    return this.#inbox.heartbeats
   }
 
   limitInboundUnsafe = (maxFrameBytes: number): void => this.#inbox.limit(maxFrameBytes)

@@ -22,6 +22,8 @@ export class Inbox<In> {
   receivedAt: number
   /** Complete frames so far, heartbeats included. */
   frames = 0
+  /** Those of them that were heartbeats. */
+  heartbeats = 0
   /** Why nothing more will come. The messages before it were delivered. */
   failure: CloseReason.CloseReason | undefined
 
@@ -102,7 +104,10 @@ export class Inbox<In> {
         return
       }
       this.frames++
-      if (isHeartbeat) continue
+      if (isHeartbeat) {
+        this.heartbeats++
+        continue
+      }
       const decoded = protocol.codec.decode(body)
       if (Result.isFailure(decoded)) {
         this.failure = CloseReason.BadMessage({ error: decoded.failure })

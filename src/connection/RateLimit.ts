@@ -68,6 +68,12 @@ export class TokenBucket {
     return true
   }
 
+  /** Takes as many of `count` as there are. */
+  drain(count: number, now: number): void {
+    this.#refill(now)
+    this.#tokens -= Math.max(0, Math.min(count, this.#tokens))
+  }
+
   /** Milliseconds until `take(count)` will be met. */
   waitMs(count: number, now: number): number {
     if (this.perSecond === Infinity) return 0

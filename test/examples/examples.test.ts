@@ -1,7 +1,7 @@
 /** The examples as people run them: processes, talked to over real sockets. Needs a build. */
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
-import { dial, type Example, frame, start } from "./support.ts"
+import { dial, example, frame, start } from "./support.ts"
 
 const folder = new URL("../../examples/", import.meta.url)
 
@@ -144,13 +144,3 @@ describe("custom-layout", () => {
     peer.end()
   })
 })
-
-/** The example, running for all tests of the block it is called in. */
-function example(name: string): () => Example {
-  let running: Example | undefined
-  beforeAll(async () => {
-    running = await start(`examples/${name}`)
-  })
-  afterAll(() => running?.stop("SIGKILL"))
-  return () => running!
-}

@@ -2,6 +2,7 @@
  * Starts the examples as people do and talks to them over real sockets. Refuses to build them: `npm test` does that
  * beforehand.
  */
+import { afterAll, assert, beforeAll } from "@effect/vitest"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
@@ -23,6 +24,22 @@ export const start = async (program: string): Promise<Example> => {
     await spawned.stop("SIGKILL")
     throw error
   }
+}
+
+/** An example that runs for all tests of the block it is called in, and drains on SIGTERM behind them. */
+export const example = (name: string): (() => Example) => {
+  let running: Example | undefined
+  beforeAll(async () => {
+    running = await start(`examples/${name}`)
+  })
+  afterAll(async () => {
+    const exit = await running?.stop()
+    assert.deepStrictEqual(
+      { signal: exit?.signal, last: /drained: \d+ connections reset/.exec(running?.lines.at(-1) ?? "")?.[0] },
+      { signal: null, last: "drained: 0 connections reset" },
+    )
+  })
+  return () => running!
 }
 
 /** Bytes both ways. */

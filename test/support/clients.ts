@@ -11,6 +11,7 @@ import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
 import * as FrameEncoder from "../../src/frame/FrameEncoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
+import * as Drain from "../../src/server/Drain.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
 
@@ -52,7 +53,16 @@ const make = (wire: MemoryWire): Client => {
   })
   const send: Client["send"] = (...messages) =>
     void wire.writeUnsafe([Buffer.concat(messages.map((message) => frame(JSON.stringify(message))))])
-  return { wire, send, next, ask: (message) => Effect.andThen(Effect.sync(() => send(message)), next) }
+  return {
+    wire,
+    send,
+    next,
+    ask: (message) =>
+      Effect.andThen(
+        Effect.sync(() => send(message)),
+        next,
+      ),
+  }
 }
 
 /** A gateway in memory, for the scope of a test, and how to become its client. */
@@ -63,13 +73,16 @@ export const gateway = Effect.fnUntraced(function* (
   const scope = yield* Scope.Scope
   const built = yield* Layer.buildWithScope(
     Gateway.layer({ server: { name: "test", version: "0" }, ...options }).pipe(
-      Layer.provide(settings),
+      Layer.provide([settings, Drain.layer({ forced: Effect.void })]),
       Layer.provideMerge(MemoryTransport.layer()),
     ),
     scope,
   )
   const dial = Effect.map(
-    Effect.provideContext(MemoryTransport.MemoryTransport.use((memory) => Effect.orDie(memory.connect)), built),
+    Effect.provideContext(
+      MemoryTransport.MemoryTransport.use((memory) => Effect.orDie(memory.connect)),
+      built,
+    ),
     make,
   )
   /** A client that has connected, with the rest of its `connect`. */

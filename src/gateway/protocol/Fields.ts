@@ -40,7 +40,7 @@ export const Name = Schema.String.check(
 export const Id = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxId }))
 
 /** Any JSON value. `null` is a value, a missing one is malformed. */
-export const Data = Schema.Unknown
+export const Data = Schema.Unknown.annotateKey({ messageMissingKey: "any JSON value" })
 
 /** A publication's labels. Their sizes are judged when publishing (error 116), not here. */
 export const Tags = Schema.Record(Schema.String, Schema.String)

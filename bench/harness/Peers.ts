@@ -1,0 +1,119 @@
+/**
+ * Who takes part: what each server is, what it needs, how it is built and started. Starts nothing itself.
+ */
+import type { Speaks } from "../load/Plan.ts"
+
+/** A command and its arguments. */
+export type Command = readonly [string, ...Array<string>]
+
+/** A server of the bench. It prints `listening on 127.0.0.1:PORT`. */
+export interface Peer {
+  readonly name: string
+  /** What the table calls it. */
+  readonly title: string
+  readonly speaks: Speaks
+  /** The tool chain, where it is not Node's: a program, or a file, and the Debian package that has it. */
+  readonly needs?: { readonly present: string; readonly install: string }
+  readonly build?: (paths: Paths) => Command
+  readonly start: (paths: Paths) => Command
+}
+
+/** Where things are: a peer's sources, the compiled bench, and a folder for what a peer is built into. */
+export interface Paths {
+  readonly sources: string
+  readonly compiled: string
+  readonly target: string
+}
+
+const node = (name: string, title: string, speaks: Speaks = "frames"): Peer => ({
+  name,
+  title,
+  speaks,
+  start: ({ compiled }) => [process.execPath, `${compiled}/${name}.js`],
+})
+
+const nettyClasses = ["buffer", "codec", "common", "handler", "resolver", "transport"]
+  .map((module) => `/usr/share/java/netty-${module}.jar`)
+  .join(":")
+
+/** Debian's crates; nothing is fetched. */
+const debianCrates = [
+  ["--config", `source.crates-io.replace-with="debian"`],
+  ["--config", `source.debian.directory="/usr/share/cargo/registry"`],
+].flat()
+
+/** All of them; which take part in what, `Scenarios` tells. */
+export const all: ReadonlyArray<Peer> = [
+  node("node", "Node by hand"),
+  node("longline", "Longline"),
+  node("longline-router", "Longline, Router"),
+  node("node-json", "Node by hand, JSON"),
+  node("longline-json", "Longline, JSON and schema"),
+  node("node-fanout", "Node by hand, gateway", "gateway"),
+  node("gateway", "Longline gateway", "gateway"),
+  {
+    name: "c",
+    title: "C, epoll, no framing",
+    speaks: "frames",
+    needs: { present: "gcc", install: "gcc libc6-dev" },
+    build: ({ sources, target }) => ["gcc", "-O2", "-o", `${target}/echo`, `${sources}/c/echo.c`],
+    start: ({ target }) => [`${target}/echo`],
+  },
+  {
+    name: "tokio",
+    title: "tokio, LengthDelimitedCodec",
+    speaks: "frames",
+    needs: {
+      present: "/usr/share/cargo/registry/tokio-util-0.7.3",
+      install: "cargo librust-tokio-dev librust-tokio-util-dev librust-futures-util-dev",
+    },
+    // Built from a copy: cargo leaves a lock file beside its manifest.
+    build: ({ sources, target }) => [
+      "sh",
+      "-c",
+      'cp -r "$0/." "$1/source" && cd "$1/source" && shift && exec cargo build --release --offline "$@"',
+      `${sources}/rust`,
+      target,
+      "--target-dir",
+      target,
+      ...debianCrates,
+    ],
+    start: ({ target }) => [`${target}/release/echo`],
+  },
+  ...(["buffered", "tutorial"] as const).map((kind): Peer => ({
+    name: kind === "buffered" ? "go" : "go-tutorial",
+    title: kind === "buffered" ? "Go, bufio" : "Go, the usual tutorial",
+    speaks: "frames",
+    needs: { present: "go", install: "golang-go" },
+    build: ({ sources, target }) => ["go", "build", "-o", `${target}/echo`, `${sources}/go/${kind}/main.go`],
+    start: ({ target }) => [`${target}/echo`],
+  })),
+  {
+    name: "netty",
+    title: "Netty",
+    speaks: "frames",
+    needs: { present: "/usr/share/java/netty-handler.jar", install: "default-jdk-headless libnetty-java" },
+    build: ({ sources, target }) => ["javac", "-cp", nettyClasses, "-d", target, `${sources}/java/Echo.java`],
+    start: ({ target }) => ["java", "-cp", `${target}:${nettyClasses}`, "Echo"],
+  },
+  {
+    name: "erlang",
+    title: "Erlang, {packet, 4}",
+    speaks: "frames",
+    needs: { present: "erlc", install: "erlang-base" },
+    build: ({ sources, target }) => ["erlc", "-o", target, `${sources}/erlang/echo.erl`],
+    // Without `none` its schedulers spin while they wait, which is CPU time of no message.
+    start: ({ target }) => [
+      "erl",
+      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
+      ...["-noshell", "-pa", target, "-s", "echo", "main"],
+    ],
+  },
+]
+
+/** The peer of that name. */
+export const byName = (name: string): Peer => {
+  const peer = all.find((peer) => peer.name === name)
+  if (peer === undefined) throw new Error(`no peer is called ${name}: ${all.map(({ name }) => name).join(", ")}`)
+  return peer
+}

@@ -1,0 +1,130 @@
+/**
+ * What is measured, for whom, and what is to be reached (issue 3). The first peer of each is the reference.
+ * Holds numbers only; sizes shrink for the smoke, never what is done.
+ */
+import type { Load } from "../load/Plan.ts"
+
+/** What a row of the table shows: CPU time a message, resident memory a connection, or a share of one core. */
+export type Figure = "µs" | "KB" | "%"
+
+/** What is to be reached: at most so many times the reference, so much, so much more, or so many times a throughput. */
+export type Goal =
+  | { readonly ratio: number }
+  | { readonly atMost: number }
+  | { readonly above: number }
+  | { readonly throughput: number; readonly of: string }
+
+/** One thing that is measured. */
+export interface Scenario {
+  readonly name: string
+  readonly figure: Figure
+  readonly peers: ReadonlyArray<string>
+  readonly goals: Readonly<Record<string, ReadonlyArray<Goal>>>
+  readonly load: Load
+  /** The same, small. */
+  readonly smoke: Load
+  /** A server that has served nobody yet, for every run; such runs are long, and warm up by themselves. */
+  readonly fresh?: { readonly maxRounds: number }
+}
+
+const foreign = ["c", "tokio", "go", "go-tutorial", "netty", "erlang"]
+const echoes = ["node", "longline", ...foreign]
+const gateways = ["node-fanout", "gateway"]
+
+const echo = (
+  name: string,
+  options: { readonly connections: number; readonly inFlight?: number; readonly bodyBytes?: number },
+  goals: ReadonlyArray<Goal>,
+): Scenario => {
+  const load = { kind: "closed", body: "bytes", inFlight: 1, bodyBytes: 64, ...options } as const
+  return {
+    name: `echo-${name}`,
+    figure: "µs",
+    peers: echoes,
+    goals: { longline: goals },
+    load,
+    smoke: { ...load, connections: 3 },
+  }
+}
+
+const against = (
+  name: string,
+  peers: readonly [reference: string, ours: string],
+  ratio: number,
+  load: Load,
+  smoke: Load,
+): Scenario => ({ name, figure: "µs", peers, goals: { [peers[1]]: [{ ratio }] }, load, smoke })
+
+const bytes = { kind: "closed", body: "bytes", bodyBytes: 64 } as const
+const json = { kind: "closed", body: "json", bodyBytes: 0 } as const
+const idle = { kind: "idle", connections: 15_000, warmUps: 1_000, settleSeconds: 30 } as const
+const fanOut = { kind: "fanOut", subscribers: 1_000 } as const
+const few = { connections: 3 } as const
+
+/** In the order of the table. */
+export const all: ReadonlyArray<Scenario> = [
+  echo("50x1", { connections: 50 }, [{ ratio: 1.2 }]),
+  echo("500x1", { connections: 500 }, [{ ratio: 1.2 }]),
+  echo("50x32", { connections: 50, inFlight: 32 }, [{ ratio: 0.9 }, { throughput: 12, of: "go-tutorial" }]),
+  echo("16k", { connections: 50, bodyBytes: 16 * 1024 }, [{ ratio: 1.1 }]),
+  echo("1m", { connections: 10, bodyBytes: 1024 * 1024 }, [{ ratio: 1.2 }]),
+  {
+    name: "echo-open",
+    figure: "µs",
+    peers: echoes,
+    goals: {},
+    load: { kind: "open", connections: 50, perSecond: 10_000, bodyBytes: 64 },
+    smoke: { kind: "open", connections: 3, perSecond: 1_000, bodyBytes: 64 },
+  },
+  against(
+    "router-50x32",
+    ["node", "longline-router"],
+    1.3,
+    { ...bytes, connections: 50, inFlight: 32 },
+    { ...bytes, ...few, inFlight: 32 },
+  ),
+  ...[1, 32].map((inFlight) =>
+    against(
+      `json-50x${inFlight}`,
+      ["node-json", "longline-json"],
+      1.3,
+      { ...json, connections: 50, inFlight },
+      { ...json, ...few, inFlight },
+    ),
+  ),
+  against(
+    "fanout-full",
+    ["node-fanout", "gateway"],
+    1.5,
+    { ...fanOut, pace: { inFlight: 64 } },
+    { ...fanOut, subscribers: 20, pace: { inFlight: 8 } },
+  ),
+  against(
+    "fanout-gentle",
+    ["node-fanout", "gateway"],
+    1.2,
+    { ...fanOut, pace: { perSecond: 20 } },
+    { ...fanOut, subscribers: 20, pace: { perSecond: 50 } },
+  ),
+  against("publish", ["node-fanout", "gateway"], 1.5, { kind: "publish", clients: 50 }, { kind: "publish", clients: 3 }),
+  against("connect", ["node-fanout", "gateway"], 1.5, { kind: "storm", clients: 1_000 }, { kind: "storm", clients: 20 }),
+  {
+    name: "idle",
+    figure: "KB",
+    peers: ["node", "longline", ...gateways, ...foreign.filter((name) => name !== "c")],
+    goals: { longline: [{ above: 3.5 }], gateway: [{ atMost: 9 }] },
+    load: idle,
+    smoke: { ...idle, connections: 20, warmUps: 5, settleSeconds: 0 },
+    fresh: { maxRounds: 3 },
+  },
+  {
+    name: "heartbeats",
+    figure: "%",
+    peers: ["longline", "gateway"],
+    goals: { longline: [{ atMost: 3 }], gateway: [{ atMost: 3 }] },
+    // Two intervals of 25 s, so that every connection has as many heartbeats.
+    load: { kind: "heartbeats", connections: 15_000, leastSeconds: 50 },
+    smoke: { kind: "heartbeats", connections: 20, leastSeconds: 0 },
+    fresh: { maxRounds: 3 },
+  },
+]

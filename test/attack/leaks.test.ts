@@ -1,0 +1,194 @@
+/**
+ * After two thousand connections that ended in every way there is, a server holds what it held before: fibers,
+ * descriptors, timers, seats, groups.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type * as Net from "node:net"
+import * as Tls from "node:tls"
+import * as CloseReason from "../../src/connection/CloseReason.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
+import * as Deadlines from "../../src/connection/Deadlines.ts"
+import * as Heartbeat from "../../src/connection/Heartbeat.ts"
+import type { Registry } from "../../src/server/Registry.ts"
+import * as Server from "../../src/server/Server.ts"
+import { DrainEnded } from "../../src/server/ServerEvents.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import * as TlsTransport from "../../src/transport/TlsTransport.ts"
+import { Transport } from "../../src/transport/Transport.ts"
+import { backTo, destroyAll, dial, fiberGauge, holdings, once, portOf } from "../support/attackers.ts"
+import { makeCertificates } from "../support/certificates.ts"
+import { frameOf, record, tagged, Text } from "../support/served.ts"
+import { until } from "../support/wires.ts"
+
+const acts = new Map<string, (connection: Connection<string, string>) => Effect.Effect<void, unknown>>([
+  ["fail", () => Effect.fail("failed")],
+  ["die", () => Effect.die("died")],
+  ["kick", (connection) => connection.close(CloseReason.Application({ code: 1, message: "out" }))],
+  ["flood", (connection) => Effect.forever(connection.send("x".repeat(60_000)))],
+])
+
+/** Echoes, joins two groups, and does what it is told; `held` counts what its scope holds. */
+const handlerOf = (held: { count: number }) => (connection: Connection<string, string>, registry: Registry<string>) =>
+  Effect.gen(function* () {
+    yield* Effect.acquireRelease(
+      Effect.sync(() => held.count++),
+      () => Effect.sync(() => held.count--),
+    )
+    registry.join(connection, "everybody")
+    registry.join(connection, `group ${connection.id % 7}`)
+    yield* Stream.runForEach(connection.messages, (text) => acts.get(text)?.(connection) ?? connection.send(text))
+  })
+
+/** What carries the bytes, and the socket under it: the same, or a TLS socket and a plain one. */
+interface Peer {
+  readonly socket: Net.Socket
+  readonly raw: Net.Socket
+}
+
+interface Ending {
+  readonly reasons: ReadonlyArray<CloseReason.CloseReason["_tag"]>
+  readonly act: (peer: Peer) => Effect.Effect<void>
+}
+
+const write =
+  (bytes: Uint8Array | string, then?: (socket: Net.Socket) => void) =>
+  ({ socket }: Peer) =>
+    Effect.sync(() => {
+      socket.resume()
+      socket.write(bytes)
+      then?.(socket)
+    })
+
+const reset: Ending["act"] = ({ socket, raw }) =>
+  Effect.gen(function* () {
+    socket.write(frameOf("hello"))
+    yield* once(socket, "data")
+    raw.resetAndDestroy()
+  })
+
+const givenUp = ["HeartbeatTimeout", "WriteStalled", "SlowConsumer"] as const
+
+const endings: ReadonlyArray<Ending> = [
+  { reasons: ["PeerClosed"], act: write(frameOf("hello"), (socket) => socket.end()) },
+  { reasons: ["WireLost"], act: reset },
+  { reasons: givenUp, act: () => Effect.void },
+  { reasons: ["WrongProtocol"], act: write("GET / HTTP/1.1\r\nHost: here\r\n\r\n") },
+  { reasons: ["BadFrame"], act: write(Buffer.from("fffffff0deadbeef", "hex")) },
+  { reasons: ["BadMessage"], act: write(frameOf("bad")) },
+  { reasons: ["Application"], act: write(frameOf("kick")) },
+  { reasons: ["HandlerFailed"], act: write(frameOf("fail")) },
+  { reasons: ["HandlerFailed"], act: write(frameOf("die")) },
+  { reasons: ["Truncated"], act: write(frameOf("truncated").subarray(0, 9), (socket) => socket.end()) },
+  // Paused before it has a listener: it never reads.
+  { reasons: givenUp, act: write(frameOf("flood"), (socket) => socket.pause()) },
+]
+
+/** What a peer of TLS may do besides, on its plain socket. */
+const endingsBeforeHandshake: ReadonlyArray<Ending> = [
+  { reasons: ["WireLost"], act: () => Effect.void },
+  { reasons: ["WireLost"], act: ({ raw }) => Effect.sync(() => void raw.write("no handshake at all")) },
+]
+
+const settings = Layer.mergeAll(
+  Heartbeat.layer({ interval: "100 millis", timeout: "100 millis" }),
+  Deadlines.layer({ writeStall: "100 millis", goodbye: "100 millis" }),
+)
+
+/** How the connections ended, each kind by the first of the reasons that it may have. */
+const tally = (reasons: ReadonlyArray<string>) => {
+  const counts: Record<string, number> = {}
+  for (const reason of reasons) {
+    const kind = givenUp.find((each) => each === reason) === undefined ? reason : givenUp[0]
+    counts[kind] = (counts[kind] ?? 0) + 1
+  }
+  return counts
+}
+
+const attack = Effect.fnUntraced(function* (options: {
+  readonly transport: Layer.Layer<Transport, unknown>
+  readonly peers: ReadonlyArray<Ending & { readonly connect: (port: number) => Effect.Effect<Peer> }>
+  readonly waves: number
+  readonly perWave: number
+}) {
+  const gauge = fiberGauge()
+  const { events, layer } = record()
+  const held = { count: 0 }
+  const outside = holdings()
+  const run = Effect.gen(function* () {
+    const server = yield* Server.make(Text, handlerOf(held))
+    const reading = () => ({
+      ...holdings(),
+      fibers: gauge.alive(),
+      held: held.count,
+      seats: server.seatsTaken(),
+      connections: server.registry.size,
+      groups: server.registry.groups,
+    })
+    yield* until(() => gauge.alive() > 0)
+    const start = reading()
+    const expected: Array<string> = []
+    for (let wave = 0; wave < options.waves; wave++) {
+      const peers = yield* Effect.forEach(
+        Array.from({ length: options.perWave }, (_, index) => options.peers[(wave + index) % options.peers.length]!),
+        ({ act, connect, reasons }) =>
+          Effect.gen(function* () {
+            expected.push(reasons[0]!)
+            const peer = yield* connect(portOf(server.address))
+            yield* act(peer)
+            return peer
+          }),
+        { concurrency: "unbounded" },
+      )
+      yield* until(() => tagged(events, "ConnectionClosed").length === expected.length)
+      yield* destroyAll(peers.flatMap(({ socket, raw }) => [socket, raw]))
+    }
+    const reasons = tagged(events, "ConnectionClosed").map(({ reason }) => reason._tag)
+    assert.deepStrictEqual(tally(reasons), tally(expected))
+    assert.deepStrictEqual(yield* backTo(start, reading, "5 seconds"), start)
+  })
+  yield* run.pipe(Effect.provide(Layer.mergeAll(options.transport, layer, settings, gauge.layer)), Effect.scoped)
+  assert.deepStrictEqual(events.at(-1), DrainEnded({ aborted: 0, forced: false }))
+  assert.deepStrictEqual(yield* backTo(outside, holdings, "5 seconds"), outside)
+})
+
+const connectPlain = (port: number): Effect.Effect<Peer> =>
+  Effect.suspend(() => {
+    const raw = dial(port)
+    return Effect.as(once(raw, "connect"), { socket: raw, raw })
+  })
+
+const connectTls =
+  (ca: string) =>
+  (port: number): Effect.Effect<Peer> =>
+    Effect.suspend(() => {
+      const raw = dial(port)
+      const socket = Tls.connect({ socket: raw, ca, servername: "localhost" }).on("error", () => {})
+      return Effect.as(once(socket, "secureConnect"), { socket, raw })
+    })
+
+describe("a server holds what it held before, after", () => {
+  it.live("1 800 connections on tcp that ended in every way", () =>
+    attack({
+      transport: TcpTransport.layer({ port: 0 }),
+      peers: endings.map((ending) => ({ ...ending, connect: connectPlain })),
+      waves: 9,
+      perWave: 200,
+    }),
+  )
+
+  it.live("200 connections on tls that ended in every way, before the handshake and after it", () => {
+    const { ca, server } = makeCertificates()
+    return attack({
+      transport: TlsTransport.layer({ port: 0, handshakeTimeout: "300 millis", ...server }),
+      peers: [
+        ...endings.map((ending) => ({ ...ending, connect: connectTls(ca) })),
+        ...endingsBeforeHandshake.map((ending) => ({ ...ending, connect: connectPlain })),
+      ],
+      waves: 2,
+      perWave: 100,
+    })
+  })
+})

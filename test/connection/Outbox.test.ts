@@ -1,0 +1,380 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as CloseReason from "../../src/connection/CloseReason.ts"
+import { ConnectionError } from "../../src/connection/Connection.ts"
+import * as Outbox from "../../src/connection/Outbox.ts"
+import { Turn } from "../../src/connection/Turn.ts"
+import { TransportError, WireLost } from "../../src/transport/Transport.ts"
+import { frame, open, pass, settled, texts } from "../support/connections.ts"
+import * as Outboxes from "../support/outboxes.ts"
+import { readAll } from "../support/wires.ts"
+
+const body = (length: number, byte = 1) => new Uint8Array(length).fill(byte)
+const sizes = (writes: ReadonlyArray<ReadonlyArray<Uint8Array>>) =>
+  writes.map((write) => write.map((chunk) => chunk.length))
+
+describe("An outbox", () => {
+  it.effect("writes what was sent in a turn in one write at its end, small frames in one chunk", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make()
+      const shared = new Outbox.SharedFrame(frame("shared"))
+      outbox.offer("text")
+      outbox.offer(body(8191))
+      outbox.offerShared(shared)
+      outbox.offer("")
+      assert.deepStrictEqual(wire.writes, [])
+      yield* settled
+      assert.deepStrictEqual(sizes(wire.writes), [[8 + 8195 + 10 + 4]])
+      outbox.offer("more")
+      yield* settled
+      outbox.offer("and more")
+      yield* settled
+      assert.deepStrictEqual(sizes(wire.writes).slice(1), [[8], [12]])
+      wire.endUnsafe()
+      const expected = [frame("text"), frame(body(8191)), shared.bytes, frame(""), frame("more"), frame("and more")]
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat(expected))
+    }),
+  )
+
+  it.effect("writes at once when 64 KiB are collected, and not a byte earlier", () =>
+    Effect.gen(function* () {
+      const { outbox, wire } = yield* Outboxes.make({ writeHighWaterBytes: 1024 * 1024 })
+      outbox.offer(body(65_535 - 4))
+      assert.deepStrictEqual(wire.writes, [])
+      outbox.offer("")
+      assert.deepStrictEqual(sizes(wire.writes), [[4, 65_531, 4]])
+      outbox.offer(body(65_536 - 4))
+      assert.deepStrictEqual(sizes(wire.writes).slice(1), [[4, 65_532]])
+      yield* settled
+      assert.strictEqual(wire.writes.length, 2)
+    }),
+  )
+
+  it.effect("references bodies from 8 KiB on, and copies smaller ones and strings of any size", () =>
+    Effect.gen(function* () {
+      const { outbox, wire } = yield* Outboxes.make()
+      const [small, large] = [body(8191), body(8192)]
+      const [smallShared, largeShared] = [new Outbox.SharedFrame(body(8191)), new Outbox.SharedFrame(body(8192))]
+      outbox.offer(small)
+      outbox.offer(large)
+      outbox.offerShared(largeShared)
+      outbox.offerShared(smallShared)
+      outbox.offer("x".repeat(8192))
+      yield* settled
+      const [write] = wire.writes
+      assert.deepStrictEqual(sizes(wire.writes), [[4 + 8191 + 4, 8192, 8192, 8191 + 4 + 8192]])
+      assert.deepStrictEqual([write![1] === large, write![2] === largeShared.bytes], [true, true])
+    }),
+  )
+
+  it.effect("writes a shared frame that is alone as it is, whatever its size", () =>
+    Effect.gen(function* () {
+      const { outbox, wire } = yield* Outboxes.make()
+      const shared = new Outbox.SharedFrame(frame("shared"))
+      outbox.offerShared(shared)
+      yield* settled
+      assert.strictEqual(wire.writes[0]![0], shared.bytes)
+    }),
+  )
+
+  it.effect("shares one buffer with the other outboxes of its turn, and never a byte of it", () =>
+    Effect.gen(function* () {
+      const turn = new Turn()
+      const [a, b] = [yield* Outboxes.make({ turn }), yield* Outboxes.make({ turn })]
+      a.outbox.offer("a")
+      b.outbox.offer("b")
+      yield* settled
+      const [chunkA, chunkB] = [a.wire.writes[0]![0]!, b.wire.writes[0]![0]!]
+      assert.strictEqual(chunkA.buffer, chunkB.buffer)
+      assert.deepStrictEqual([Buffer.from(chunkA), Buffer.from(chunkB)], [frame("a"), frame("b")])
+    }),
+  )
+
+  it.effect("copies what it keeps for a slow peer, so that its sender may write over it", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make({ writeHighWaterBytes: 1 })
+      peer.stallUnsafe()
+      outbox.offer("first")
+      yield* settled
+      const bytes = [body(10), Buffer.from(body(10)), body(10_000), Buffer.from(body(10_000))]
+      for (const each of bytes) outbox.offer(each)
+      for (const each of bytes) each.fill(2)
+      peer.unstallUnsafe()
+      yield* settled
+      wire.endUnsafe()
+      const kept = [10, 10, 10_000, 10_000].map((length) => frame(body(length)))
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat([frame("first"), ...kept]))
+    }),
+  )
+
+  it.effect(
+    "may hold as many bytes as it is allowed for a slow peer, those on the wire counted, and not one more",
+    () =>
+      Effect.gen(function* () {
+        const { outbox, overflows, peer } = yield* Outboxes.make({ maxBytes: 300, writeHighWaterBytes: 100 })
+        peer.stallUnsafe()
+        outbox.offer(body(96))
+        yield* settled
+        outbox.offer(body(96))
+        outbox.offerShared(new Outbox.SharedFrame(body(100)))
+        assert.deepStrictEqual([outbox.queuedBytes, overflows], [200, []])
+        outbox.offerShared(new Outbox.SharedFrame(body(1)))
+        const reason = CloseReason.SlowConsumer({ limit: "bytes", allowed: 300, observed: 301 })
+        assert.deepStrictEqual([outbox.queuedBytes, overflows], [200, [reason]])
+      }),
+  )
+
+  it.effect("may hold a frame as long as it is allowed, counted from when the frame came", () =>
+    Effect.gen(function* () {
+      const { outbox, overflows, peer, wire } = yield* Outboxes.make({ maxAgeMs: 3000, writeHighWaterBytes: 100 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* pass(1000)
+      outbox.offer(body(96))
+      yield* pass(1000)
+      outbox.offer(body(96))
+      yield* pass(999)
+      assert.deepStrictEqual(overflows, [])
+      Outboxes.takeUnsafe(wire, peer, 100)
+      // The two that waited are on the wire now; the older of them came at 1000.
+      yield* pass(1000)
+      assert.deepStrictEqual(overflows, [])
+      yield* pass(1)
+      assert.deepStrictEqual(overflows, [CloseReason.SlowConsumer({ limit: "age", allowed: 3000, observed: 3000 })])
+    }),
+  )
+
+  it.effect("calls a write stalled when none of it was taken in time", () =>
+    Effect.gen(function* () {
+      const { outbox, overflows, peer } = yield* Outboxes.make({ writeStallMs: 10_000, writeHighWaterBytes: 100 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* pass(9999)
+      assert.deepStrictEqual(overflows, [])
+      yield* pass(1)
+      assert.deepStrictEqual(overflows, [CloseReason.WriteStalled({ limitMs: 10_000, unsentBytes: 100 })])
+    }),
+  )
+
+  it.effect("does not call it stalled while a byte is taken now and then, but too old in the end", () =>
+    Effect.gen(function* () {
+      const { outbox, overflows, peer, wire } = yield* Outboxes.make({
+        writeStallMs: 10_000,
+        maxAgeMs: 60_000,
+        writeHighWaterBytes: 100,
+      })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      for (let i = 0; i < 6; i++) {
+        assert.deepStrictEqual(overflows, [])
+        yield* pass(5000)
+        Outboxes.takeUnsafe(wire, peer, 1)
+        yield* pass(4000)
+      }
+      yield* pass(6000)
+      assert.deepStrictEqual(overflows, [CloseReason.SlowConsumer({ limit: "age", allowed: 60_000, observed: 60_000 })])
+    }),
+  )
+
+  it.effect("watches also what is too little to call the peer slow", () =>
+    Effect.gen(function* () {
+      const { outbox, overflows, peer, wire } = yield* Outboxes.make({ writeStallMs: 10_000 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* pass(5000)
+      Outboxes.takeUnsafe(wire, peer, 1)
+      yield* pass(14_999)
+      assert.deepStrictEqual(overflows, [])
+      yield* pass(1)
+      assert.deepStrictEqual(overflows, [CloseReason.WriteStalled({ limitMs: 10_000, unsentBytes: 99 })])
+    }),
+  )
+
+  it.effect("that is sealed takes its last frame and none after it", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make()
+      outbox.offer("a")
+      outbox.seal({ discard: false, last: "last" })
+      assert.strictEqual(outbox.offer("b"), undefined)
+      outbox.offerShared(new Outbox.SharedFrame(frame("b")))
+      outbox.seal({ discard: false, last: "again" })
+      yield* outbox.flushed
+      wire.endUnsafe()
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat([frame("a"), frame("last")]))
+    }),
+  )
+
+  it.effect("that is sealed with a discard keeps the last frame only", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make({ maxBytes: 100, writeHighWaterBytes: 100 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* settled
+      outbox.offer("b")
+      outbox.seal({ discard: true, last: "last" })
+      assert.strictEqual(outbox.queuedBytes, 8)
+      peer.unstallUnsafe()
+      yield* outbox.flushed
+      wire.endUnsafe()
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat([frame(body(96)), frame("last")]))
+    }),
+  )
+
+  it.effect("is flushed when all is taken, and at once when the wire is lost", () =>
+    Effect.gen(function* () {
+      const { outbox, peer } = yield* Outboxes.make({ writeHighWaterBytes: 100 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* settled
+      outbox.offer(body(96))
+      const flushing = yield* Effect.forkChild(outbox.flushed)
+      yield* settled
+      assert.isUndefined(flushing.pollUnsafe())
+      peer.unstallUnsafe()
+      yield* Fiber.join(flushing)
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      const lost = yield* Effect.forkChild(outbox.flushed)
+      yield* settled
+      peer.abortUnsafe()
+      yield* Fiber.join(lost)
+    }),
+  )
+})
+
+describe("A sender", () => {
+  const outbox = (maxBytes: number) => ({ outbox: { maxBytes, maxAge: Duration.infinity } })
+  const options = { protocol: texts, settings: outbox(300), writeHighWaterBytes: 100 }
+  const message = "x".repeat(96)
+
+  it.effect("waits while a slow peer's outbox is full, and goes on when there is room", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open(options, () => Effect.never)
+      peer.wire.stallUnsafe()
+      const sending = yield* Effect.forkChild(
+        connection
+          .sendAll([message])
+          .pipe(
+            Effect.andThen(settled),
+            Effect.andThen(connection.sendAll([message, message, "fourth"])),
+            Effect.andThen(connection.close()),
+          ),
+      )
+      yield* settled
+      yield* settled
+      assert.isUndefined(sending.pollUnsafe())
+      peer.wire.unstallUnsafe()
+      yield* Fiber.join(sending)
+      assert.deepStrictEqual(yield* peer.listen, [message, message, message, "fourth", "bye Done"])
+    }),
+  )
+
+  it.effect("waits when 64 KiB wait for a slow peer, whatever is allowed", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open({ ...options, settings: outbox(Infinity) }, () => Effect.never)
+      peer.wire.stallUnsafe()
+      yield* connection.send(message)
+      yield* settled
+      yield* connection.send("x".repeat(65_531))
+      yield* connection.send("")
+      const waiting = yield* Effect.forkChild(connection.send(""))
+      yield* settled
+      assert.isUndefined(waiting.pollUnsafe())
+      peer.wire.unstallUnsafe()
+      yield* Fiber.join(waiting)
+    }),
+  )
+
+  it.effect("that waits fails with the reason when the connection ends, or its wire is lost", () =>
+    Effect.gen(function* () {
+      const blocked = Effect.gen(function* () {
+        const served = yield* open(options, () => Effect.never)
+        served.peer.wire.stallUnsafe()
+        yield* served.connection.send(message)
+        yield* settled
+        const waiting = yield* Effect.forkChild(Effect.flip(served.connection.sendAll([message, message, message])))
+        yield* settled
+        assert.isUndefined(waiting.pollUnsafe())
+        return { ...served, waiting }
+      })
+      const closed = yield* blocked
+      yield* closed.connection.close()
+      assert.deepStrictEqual(yield* Fiber.join(closed.waiting), new ConnectionError({ reason: CloseReason.Done() }))
+      const lost = yield* blocked
+      lost.peer.wire.resetUnsafe()
+      const error = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })
+      const reason = CloseReason.WireLost({ error })
+      assert.deepStrictEqual(yield* Fiber.join(lost.waiting), new ConnectionError({ reason }))
+    }),
+  )
+
+  it.effect("that never waits ends the connection instead, and is told so", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open(options, () => Effect.never)
+      peer.wire.stallUnsafe()
+      connection.sendUnsafe(message)
+      yield* settled
+      const reason = CloseReason.SlowConsumer({ limit: "bytes", allowed: 300, observed: 305 })
+      assert.deepStrictEqual([message, message, "x"].map(connection.sendUnsafe), [
+        undefined,
+        undefined,
+        new ConnectionError({ reason }),
+      ])
+    }),
+  )
+
+  it.effect("of a shared frame never waits either", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open(options, () => Effect.never)
+      peer.wire.stallUnsafe()
+      const shared = new Outbox.SharedFrame(frame(message))
+      connection.sendSharedUnsafe(shared)
+      yield* settled
+      for (let i = 0; i < 3; i++) connection.sendSharedUnsafe(shared)
+      const reason = CloseReason.SlowConsumer({ limit: "bytes", allowed: 300, observed: 400 })
+      assert.deepStrictEqual(yield* connection.closed, reason)
+    }),
+  )
+
+  it.effect("finds room while the peer keeps up, waits for it while the peer is slow, and no longer than the end", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open(options, () => Effect.never)
+      yield* connection.room
+      peer.wire.stallUnsafe()
+      connection.sendUnsafe(message)
+      yield* settled
+      const waiting = yield* Effect.forkChild(connection.room)
+      yield* settled
+      assert.isUndefined(waiting.pollUnsafe())
+      peer.wire.unstallUnsafe()
+      yield* Fiber.join(waiting)
+      peer.wire.stallUnsafe()
+      connection.sendUnsafe(message)
+      yield* settled
+      const ending = yield* Effect.forkChild(connection.room)
+      yield* settled
+      yield* connection.close()
+      yield* Fiber.join(ending)
+      yield* connection.room
+    }),
+  )
+})
+
+describe("Outbox.layer", () => {
+  it.effect("keeps the default of what is not given", () =>
+    Effect.gen(function* () {
+      const read = (options: Parameters<typeof Outbox.layer>[0]) =>
+        Effect.provide(Effect.service(Outbox.OutboxLimits), Outbox.layer(options))
+      assert.deepStrictEqual(
+        [yield* Outbox.OutboxLimits, yield* read({ maxBytes: 5 }), yield* read({ maxAge: "1 second" })],
+        [
+          { maxBytes: 1_048_576, maxAge: Duration.seconds(10) },
+          { maxBytes: 5, maxAge: Duration.seconds(10) },
+          { maxBytes: 1_048_576, maxAge: Duration.seconds(1) },
+        ],
+      )
+    }),
+  )
+})

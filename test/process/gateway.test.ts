@@ -1,0 +1,161 @@
+/** The life of `node dist/main.js`: from its ready line to its exit code, on real sockets. Needs a build. */
+import { afterEach, assert, describe, it } from "@effect/vitest"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Tls from "node:tls"
+import { makeCertificates } from "../support/certificates.ts"
+import * as Gateway from "../support/gateway.ts"
+import * as Peer from "../support/peer.ts"
+import * as Spawned from "../support/spawned.ts"
+
+const started: Array<Gateway.Gateway> = []
+const start = async (...args: ReadonlyArray<string>) => {
+  const gateway = await Gateway.start(args)
+  started.push(gateway)
+  return gateway
+}
+const atOnce = ["--drain-grace", "0s", "--drain-timeout", "1s"]
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((gateway) => gateway.stop("SIGKILL")))
+})
+
+describe("a drain", () => {
+  it("by SIGTERM tells every client, closes it, and ends with exit code 0", async () => {
+    const gateway = await start("--drain-grace", "100ms", "--drain-timeout", "5s")
+    const peers = [await Peer.connect({ port: gateway.port }), await Peer.connect({ port: gateway.port })]
+    const exited = gateway.stop("SIGTERM")
+    for (const peer of peers) {
+      const notice = { type: "notice", code: 4001, message: "the server is going away", waitMs: 100 }
+      assert.deepStrictEqual(await peer.next(), notice)
+      const bye = { type: "bye", code: 4001, message: "the server is draining", retry: "backoff" }
+      assert.deepStrictEqual(await peer.next(), bye)
+      assert.strictEqual(await peer.next(), "closed")
+      peer.socket.destroy()
+    }
+    assert.deepStrictEqual(await exited, { code: 0, signal: null })
+  })
+
+  it("by SIGINT is the same", async () => {
+    const gateway = await start(...atOnce)
+    assert.deepStrictEqual(await gateway.stop("SIGINT"), { code: 0, signal: null })
+  })
+
+  it("lets a client finish within the grace, and ends when the last one has left", async () => {
+    const gateway = await start("--drain-grace", "10m", "--drain-timeout", "1s")
+    const peer = await Peer.connect({ port: gateway.port })
+    const exited = gateway.stop("SIGTERM")
+    await peer.next()
+    peer.send({ type: "publish", id: 2, channel: "a", data: 1 })
+    assert.deepInclude(await peer.next(), { type: "published", id: 2, offset: 1 })
+    peer.socket.end()
+    assert.deepStrictEqual(await exited, { code: 0, signal: null })
+  })
+
+  it("is ended at once by a second signal", async () => {
+    const gateway = await start("--drain-grace", "10m", "--drain-timeout", "10m")
+    const peer = await Peer.connect({ port: gateway.port })
+    const first = gateway.stop("SIGTERM")
+    await peer.next()
+    assert.deepStrictEqual(await gateway.stop("SIGTERM"), { code: 0, signal: null })
+    assert.deepStrictEqual(await first, { code: 0, signal: null })
+  })
+
+  it("holds its deadline against a client that never reads", async () => {
+    const gateway = await start(...atOnce)
+    const deaf = await Peer.connect({ port: gateway.port })
+    deaf.send({ type: "subscribe", id: 2, channel: "a" })
+    await deaf.next()
+    deaf.socket.pause()
+    const publisher = await Peer.connect({ port: gateway.port })
+    const data = "x".repeat(60_000)
+    for (let id = 1; id <= 10; id++) {
+      publisher.send({ type: "publish", id, channel: "a", data })
+      await publisher.next()
+    }
+    assert.deepStrictEqual(await gateway.stop("SIGTERM"), { code: 0, signal: null })
+    deaf.socket.destroy()
+  })
+})
+
+describe("the address", () => {
+  it("that is taken ends with exit code 1 and one line that names it", async () => {
+    const gateway = await start()
+    const second = Spawned.start(process.execPath, [Gateway.program, "--port", String(gateway.port)])
+    assert.deepStrictEqual(await second.exited, { code: 1, signal: null })
+    assert.deepStrictEqual(second.errorLines, [
+      `longline: 127.0.0.1:${gateway.port} is in use: stop the process that listens there, or choose another address`,
+    ])
+  })
+
+  it("may be a unix socket, whose file is gone afterwards", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const path = join(directory, "s")
+    const gateway = await start("--unix", path, ...atOnce)
+    const peer = await Peer.connect({ path })
+    peer.socket.destroy()
+    await gateway.stop()
+    const error = await new Promise<Error>((resolve) => Net.connect({ path }).once("error", resolve))
+    assert.match(error.message, /ENOENT/)
+    rmSync(directory, { recursive: true })
+  })
+
+  it("may speak TLS", async () => {
+    const { ca, server } = makeCertificates()
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const [cert, key] = [join(directory, "cert.pem"), join(directory, "key.pem")]
+    writeFileSync(cert, server.cert)
+    writeFileSync(key, server.key)
+    const gateway = await start("--tls-cert", cert, "--tls-key", key)
+    rmSync(directory, { recursive: true })
+    const socket = Tls.connect({ port: gateway.port, host: "127.0.0.1", ca, servername: "localhost" })
+    const peer = Peer.over(socket)
+    peer.send({ type: "connect", id: 1, version: 1 })
+    assert.deepInclude(await peer.next(), { type: "connected" })
+    socket.destroy()
+  })
+})
+
+describe("limits", () => {
+  it("a client too many is told that the node is full", async () => {
+    const gateway = await start("--max-connections", "1")
+    const first = await Peer.connect({ port: gateway.port })
+    const second = Peer.over(Net.connect({ port: gateway.port }))
+    const message = "refused: 1 connections, allowed are 1"
+    assert.deepStrictEqual(await second.next(), { type: "bye", code: 4101, message, retry: "elsewhere" })
+    first.socket.destroy()
+    second.socket.destroy()
+  })
+
+  it("a client too many from one address is told so", async () => {
+    const gateway = await start("--max-connections-per-address", "1")
+    const first = await Peer.connect({ port: gateway.port })
+    const second = Peer.over(Net.connect({ port: gateway.port }))
+    assert.deepInclude(await second.next(), { type: "bye", code: 4301, waitMs: 5000 })
+    first.socket.destroy()
+    second.socket.destroy()
+  })
+
+  it("a client that goes silent is probed, told bye 4003 and closed", async () => {
+    const gateway = await start("--heartbeat-interval", "100ms", "--heartbeat-timeout", "100ms")
+    const peer = await Peer.connect({ port: gateway.port })
+    assert.deepStrictEqual(await peer.next(), {
+      type: "bye",
+      code: 4003,
+      message: "nothing received within 100 ms after a heartbeat",
+      retry: "backoff",
+    })
+    assert.strictEqual(peer.heartbeats(), 1)
+    assert.strictEqual(await peer.next(), "closed")
+    peer.socket.destroy()
+  })
+
+  it("a client that does not connect is told bye 4502", async () => {
+    const gateway = await start("--connect-timeout", "100ms")
+    const peer = Peer.over(Net.connect({ port: gateway.port }))
+    assert.deepInclude(await peer.next(), { type: "bye", code: 4502 })
+    peer.socket.destroy()
+  })
+})
