@@ -36,27 +36,33 @@ export const prepare = (peer: Peer): string | undefined => {
 
 /** Servers by peer, each started when it is first asked for. */
 export class Servers {
-  readonly #servers = new Map<Peer, Server>()
+  readonly #servers = new Map<Peer, Promise<Server>>()
 
   /** The server of a peer. */
-  async obtain(peer: Peer): Promise<Server> {
-    const server = this.#servers.get(peer) ?? (await start(peer))
+  obtain(peer: Peer): Promise<Server> {
+    const server = this.#servers.get(peer) ?? start(peer)
     this.#servers.set(peer, server)
     return server
   }
 
   /** Stops one, or all of them. */
   async stop(only?: Peer): Promise<void> {
-    const peers = only === undefined ? [...this.#servers.keys()] : [only]
-    await Promise.all(peers.map((peer) => this.#servers.get(peer)?.stop()))
-    for (const peer of peers) this.#servers.delete(peer)
+    const servers = [...this.#servers].filter(([peer]) => only === undefined || peer === only)
+    for (const [peer, server] of servers) {
+      this.#servers.delete(peer)
+      await (await server).stop()
+    }
   }
 }
 
+/** Starts a peer and waits until it listens. */
 const start = (peer: Peer): Promise<Server> => {
   const [command, ...args] = peer.start(pathsOf(peer))
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] })
-  const exited = exitOf(child)
+  // A server must not outlive a bench that fails. A generator ends by itself when its server does.
+  const kill = () => child.kill("SIGKILL")
+  process.once("exit", kill)
+  const exited = exitOf(child).finally(() => process.off("exit", kill))
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`${peer.name} did not listen within ${startMs} ms`)), startMs)
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -64,7 +70,7 @@ const start = (peer: Peer): Promise<Server> => {
       if (port === undefined) return
       clearTimeout(late)
       const stop = async () => {
-        child.kill("SIGKILL")
+        kill()
         await exited
       }
       resolve({ port: Number(port), pid: child.pid!, stop })
@@ -87,14 +93,8 @@ export const run = async (plan: Plan): Promise<Outcome> => {
 
 const exitOf = (child: ChildProcess): Promise<number | string | null> =>
   new Promise((resolve, reject) => {
-    // A child must not outlive a bench that fails.
-    const kill = () => child.kill("SIGKILL")
-    process.once("exit", kill)
     child.once("error", reject)
-    child.once("close", (code, signal) => {
-      process.off("exit", kill)
-      resolve(code ?? signal)
-    })
+    child.once("close", (code, signal) => resolve(code ?? signal))
   })
 
 const pathsOf = (peer: Peer): Paths => ({

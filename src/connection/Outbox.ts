@@ -265,12 +265,12 @@ export class Outbox implements Flushable {
     if (room !== undefined) Deferred.doneUnsafe(room, Exit.void)
   }
 
-  /** The peer has taken what it was given: the next write, and room for those who wait. A lost wire ends elsewhere. */
+  /**
+   * The peer has taken what it was given: the next write, and room for those who wait. A lost wire ends elsewhere, and
+   * has no room until then: who waits is told of the end by `seal`.
+   */
   get #catchUp(): Effect.Effect<void> {
-    return Effect.match(this.#options.wire.drained, {
-      onFailure: () => this.#makeRoom(),
-      onSuccess: () => this.#unblock(),
-    })
+    return Effect.ignore(Effect.map(this.#options.wire.drained, () => this.#unblock()))
   }
 
   /**

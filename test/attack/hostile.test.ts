@@ -13,7 +13,7 @@ import * as Deadlines from "../../src/connection/Deadlines.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
 import * as RateLimit from "../../src/connection/RateLimit.ts"
-import { FrameTooLarge } from "../../src/frame/FrameError.ts"
+import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
 import * as Server from "../../src/server/Server.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { backTo, destroyAll, dial, fiberGauge, holdings, once, portOf } from "../support/attackers.ts"
@@ -33,9 +33,8 @@ const handler = (connection: Connection<string, string>) => {
 /** A server with a decent client on it, which has been answered once. */
 const serve = Effect.fnUntraced(function* (settings: Layer.Layer<never>) {
   const { events, layer } = record()
-  const server = yield* Server.make(Text, handler).pipe(
-    Effect.provide(Layer.mergeAll(TcpTransport.layer({ port: 0 }), layer, settings)),
-  )
+  const around = yield* Layer.build(Layer.mergeAll(TcpTransport.layer({ port: 0 }), layer, settings))
+  const server = yield* Effect.provide(Server.make(Text, handler), around)
   const port = portOf(server.address)
   const decent = yield* Effect.flatMap(TcpTransport.dial({ host: "127.0.0.1", port }), listen)
   yield* ask(decent)
@@ -112,7 +111,7 @@ describe("hostile peers", () => {
       const sockets = yield* attack(100)
       for (const socket of sockets) socket.write(Buffer.from("ffffffff00", "hex"))
       yield* besides(until(() => reasons().length === sockets.length))
-      const error = new FrameTooLarge({ declaredBytes: 0xffffffff, maxFrameBytes: 65_536, offset: 0 })
+      const error = new FrameError({ reason: new FrameTooLarge({ declared: 0xffffffff, limit: 65_536 }) })
       assert.deepStrictEqual(reasons(), closedFor(CloseReason.BadFrame({ error }), 100))
       assert.isBelow(process.memoryUsage().arrayBuffers - before, 64 * 1024 * 1024)
     }),
@@ -193,9 +192,8 @@ describe("hostile peers", () => {
       const gauge = fiberGauge()
       const heartbeat = Heartbeat.layer({ interval: "100 millis", timeout: "100 millis" })
       const { events, layer } = record()
-      const server = yield* Server.make(Text, handler).pipe(
-        Effect.provide(Layer.mergeAll(TcpTransport.layer({ port: 0 }), layer, heartbeat, gauge.layer)),
-      )
+      const layers = Layer.mergeAll(TcpTransport.layer({ port: 0 }), layer, heartbeat, gauge.layer)
+      const server = yield* Effect.provide(Server.make(Text, handler), yield* Layer.build(layers))
       yield* until(() => gauge.alive() > 0)
       const reading = () => ({ ...holdings(), fibers: gauge.alive(), seats: server.seatsTaken() })
       const start = reading()

@@ -31,7 +31,9 @@ const bodies = fc.record({
 type Step =
   | { readonly _tag: "Send"; readonly body: Uint8Array | string; readonly shared: boolean }
   | { readonly _tag: "Take"; readonly bytes: number }
-  | { readonly _tag: "Turn" | "Stall" | "Unstall" }
+  | { readonly _tag: "Turn" }
+  | { readonly _tag: "Stall" }
+  | { readonly _tag: "Unstall" }
 
 const steps: fc.Arbitrary<Array<Step>> = fc.array(
   fc.oneof(
@@ -73,6 +75,8 @@ describe("An outbox, for any bodies and any peer,", () => {
               else assert.isUndefined(outbox.offer(step.body))
             }
           }
+          // A peer that took some has stalled again by then.
+          yield* settled
           wire.fragmentUnsafe(Infinity)
           peer.unstallUnsafe()
           yield* outbox.flushed
