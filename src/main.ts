@@ -31,6 +31,7 @@ const transport = ({ listen, tls }: GatewayConfig) => {
 
 const gateway = (config: GatewayConfig) =>
   Gateway.layer({ connectTimeout: config.connectTimeout, server: { name: "longline", version: Process.version } }).pipe(
+    Layer.merge(Layer.effectDiscard(Process.checkDescriptors(config.maxConnections))),
     Layer.provide([
       transport(config),
       Heartbeat.layer({ interval: config.heartbeatInterval, timeout: config.heartbeatTimeout }),
@@ -44,4 +45,4 @@ const gateway = (config: GatewayConfig) =>
 Cli.run(
   Serve.command((config) => Effect.catchTag(Layer.launch(gateway(config)), "TransportError", Process.startFailed)),
   { version: Process.version },
-).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain({ teardown: Process.teardown }))
+).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain({ teardown: Drain.teardown }))

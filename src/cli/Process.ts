@@ -1,5 +1,5 @@
 /**
- * What the process is to the outside: its version, its signals, its exit codes.
+ * What the process is to the outside: its version, its second signal, how it says that it cannot start.
  * Decides nothing about the server: a drain asks here for the second signal.
  */
 import * as Data from "effect/Data"
@@ -7,12 +7,37 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { readFileSync } from "node:fs"
+import { maxGoodbyes, maxRefusalsTold } from "../server/Server.ts"
 import type { TransportError } from "../transport/Transport.ts"
 
 /** The version in package.json. */
 export const version = (
   JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { readonly version: string }
 ).version
+
+/** Descriptors that a gateway needs beside those of its connections: its own, goodbyes and refusals under way. */
+const spareDescriptors = 64 + maxGoodbyes + maxRefusalsTold
+
+/** Warns if the system would run out of descriptors before the gateway runs out of seats: it hangs up without a word. */
+export const checkDescriptors = (maxConnections: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const limit = descriptorLimit()
+    const needed = maxConnections + spareDescriptors
+    return needed <= limit
+      ? Effect.void
+      : Effect.logWarning(
+          `${maxConnections} connections need about ${needed} descriptors, this process may have ${limit}: raise ulimit -n or lower --max-connections`,
+        )
+  })
+
+/** The soft limit, where the system tells it (Linux). */
+const descriptorLimit = (): number => {
+  try {
+    return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? Infinity)
+  } catch {
+    return Infinity
+  }
+}
 
 /** Completes with the next SIGTERM or SIGINT: for whoever has already seen the first. */
 export const nextSignal: Effect.Effect<void> = Effect.callback((resume) => {
@@ -30,9 +55,3 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{ readonly caus
 /** Prints why the server cannot start. */
 export const startFailed = (error: TransportError): Effect.Effect<never, StartFailed> =>
   Effect.andThen(Console.error(`longline: ${error.message}`), Effect.fail(new StartFailed({ cause: error })))
-
-/** A drain that a signal asked for has done its work: exit code 0 where Effect has 130. Other codes stay. */
-export const teardown: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) => onExit(code === interruptedExitCode ? 0 : code))
-
-const interruptedExitCode = 130

@@ -54,7 +54,7 @@ export interface Options<Out> {
  * ```
  */
 export const make = <In, Out>(
-  options: Options<Out> & {
+  options: Options<NoInfer<Out>> & {
     readonly inbound: Schema.Codec<In, unknown>
     readonly outbound: Schema.Codec<Out, unknown>
     readonly codec: CodecFactory
@@ -62,7 +62,9 @@ export const make = <In, Out>(
 ): Protocol<In, Out> => fromCodec({ ...options, codec: options.codec(options) })
 
 /** A protocol on a codec that is there already, `Codec.bytes` for one. */
-export const fromCodec = <In, Out>(options: Options<Out> & { readonly codec: Codec<In, Out> }): Protocol<In, Out> => {
+export const fromCodec = <In, Out>(
+  options: Options<NoInfer<Out>> & { readonly codec: Codec<In, Out> },
+): Protocol<In, Out> => {
   const inboundLayout = options.layout ?? FrameLayout.u32
   const { maxOutboundFrameBytes = inboundLayout.maxFrameBytes } = options
   return {

@@ -52,8 +52,10 @@ export const serve = (shared: Shared) =>
   Effect.fnUntraced(function* (connection: ClientConnection) {
     const first = yield* connection.receive.pipe(
       Effect.timeoutOrElse({ duration: shared.connectTimeout, orElse: () => bye(connection, "connectLate") }),
-      Pull.catchDone(() => Effect.never),
+      Pull.catchDone(() => Effect.undefined),
     )
+    // The client left before it said anything.
+    if (first === undefined) return
     if (first.type !== "connect") return yield* bye(connection, "malformed", outOfOrder(first))
     if (first.version !== protocolVersion) {
       const message = `version ${first.version} is not supported, this server speaks ${protocolVersion}`
@@ -62,7 +64,7 @@ export const serve = (shared: Shared) =>
     const session = new Session(shared, connection)
     yield* Effect.addFinalizer(() => Effect.sync(() => session.leave()))
     session.connect(first)
-    return yield* Stream.runForEachArray(connection.messages, (messages) => {
+    yield* Stream.runForEachArray(connection.messages, (messages) => {
       for (let i = 0; i < messages.length; i++) session.handle(messages[i]!)
       return connection.room
     })

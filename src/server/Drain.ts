@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
 import * as CloseReason from "../connection/CloseReason.ts"
 
 /** The shares of a drain. */
@@ -75,3 +76,15 @@ const sayGoodbyes = Effect.fnUntraced(function* (target: Target, settings: Drain
     connection.closeUnsafe(CloseReason.Draining())
   }
 })
+
+/**
+ * For `runMain`: a process that was drained because a signal asked for it ends with exit code 0, where Effect has 130.
+ *
+ * ```ts
+ * NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })
+ * ```
+ */
+export const teardown: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) => onExit(code === interruptedExitCode ? 0 : code))
+
+const interruptedExitCode = 130

@@ -147,11 +147,11 @@ const attack = Effect.fnUntraced(function* (options: {
     }
     const reasons = tagged(events, "ConnectionClosed").map(({ reason }) => reason._tag)
     assert.deepStrictEqual(tally(reasons), tally(expected))
-    assert.deepStrictEqual(yield* backTo(start, reading, "5 seconds"), start)
+    assert.deepStrictEqual(yield* backTo(start, reading), start)
   })
   yield* run.pipe(Effect.provide(Layer.mergeAll(options.transport, layer, settings, gauge.layer)), Effect.scoped)
   assert.deepStrictEqual(events.at(-1), DrainEnded({ aborted: 0, forced: false }))
-  assert.deepStrictEqual(yield* backTo(outside, holdings, "5 seconds"), outside)
+  assert.deepStrictEqual(yield* backTo(outside, holdings), outside)
 })
 
 const connectPlain = (port: number): Effect.Effect<Peer> =>

@@ -73,6 +73,15 @@ describe("before connected", () => {
     }),
   )
 
+  it.effect("a client that leaves before it says anything is answered by FIN at once", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway()).dial
+      client.wire.endUnsafe()
+      assert.deepInclude((yield* client.next) as Message, { type: "bye", code: 4000 })
+      assert.strictEqual(yield* client.next, "closed")
+    }),
+  )
+
   it.effect("a frame may have 16 KiB, one byte more is bye 4505", () =>
     Effect.gen(function* () {
       const { dial } = yield* gateway()

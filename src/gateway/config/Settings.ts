@@ -157,7 +157,7 @@ export const settings = {
   }),
   drainTimeout: Setting.duration({
     name: "drain-timeout",
-    purpose: "time for a whole shutdown, grace included",
+    purpose: "time for the goodbyes of a shutdown, after the grace",
     minMs: minTimeoutMs,
     maxMs: maxDrainTimeoutMs,
     fallbackMs: defaultDrainTimeoutMs,
