@@ -43,7 +43,8 @@ const scenarios = Scenarios.all.filter(({ name }) => only.length === 0 || only.i
 
 // The smoke builds nothing: it is about our own code, and must be over in seconds.
 const chosen = values.peers?.split(",").map(Peers.byName) ?? Peers.all.filter(({ needs }) => !values.smoke || !needs)
-const wanted = (scenario: Scenarios.Scenario) => scenario.peers.map(Peers.byName).filter((peer) => chosen.includes(peer))
+const wanted = (scenario: Scenarios.Scenario) =>
+  scenario.peers.map(Peers.byName).filter((peer) => chosen.includes(peer))
 
 const options: Rounds.Options = {
   rounds: Math.ceil(positive("rounds", values.rounds, values.smoke ? 1 : 5)),
@@ -64,11 +65,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const servers = new Children.Servers()
 const measure = async (scenario: Scenarios.Scenario): Promise<ReadonlyArray<Report.Row>> => {
   const peers = wanted(scenario)
-  process.stderr.write(`${scenario.name} …\n`)
   const there = peers.filter((peer) => !missing.has(peer))
   const absent = new Map([...missing].filter(([peer]) => peers.includes(peer)))
   const outcomes = await Rounds.run(scenario, there, servers, options)
-  return Report.rowsOf(values.smoke ? { ...scenario, goals: {} } : scenario, outcomes, absent)
+  const rows = Report.rowsOf(values.smoke ? { ...scenario, goals: {} } : scenario, outcomes, absent)
+  // A full run takes an hour: what is known is shown on the way.
+  if (!values.smoke) process.stderr.write(`${Table.render(rows)}\n\n`)
+  return rows
 }
 // In the smoke no figure counts, so nothing has to be alone on the machine.
 const rows = values.smoke ? (await Promise.all(scenarios.map(measure))).flat() : []
@@ -85,6 +88,9 @@ const date = new Date().toISOString()
 const { cpu, memoryGiB, node, system } = machine
 const { rounds, seconds } = options
 if (values.smoke) console.log("A smoke: everything came back right. Its figures mean nothing.\n")
-console.log(`${date.slice(0, 10)}, ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}, ${rounds} rounds of ${seconds} s\n`)
+console.log(
+  `${date.slice(0, 10)}, ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}, ${rounds} rounds of ${seconds} s\n`,
+)
 console.log(Table.render(rows))
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ date, machine, options, rows }, null, 2)}\n`)
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ date, machine, options, rows }, null, 2)}\n`)

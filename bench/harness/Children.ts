@@ -24,9 +24,8 @@ const generator = fileURLToPath(new URL("../load/main.js", import.meta.url))
 
 /** Says what is missing, or builds the peer. */
 export const prepare = (peer: Peer): string | undefined => {
-  if (peer.needs !== undefined && !isPresent(peer.needs.present)) {
-    return `${peer.needs.present} is missing: apt-get install ${peer.needs.install}`
-  }
+  const absent = peer.needs?.present.filter((file) => !isPresent(file)) ?? []
+  if (absent.length > 0) return `no ${absent.join(", ")}: apt-get install ${peer.needs?.install}`
   const paths = pathsOf(peer)
   mkdirSync(paths.target, { recursive: true })
   const [command, ...args] = peer.build?.(paths) ?? []
@@ -99,9 +98,11 @@ const exitOf = (child: ChildProcess): Promise<number | string | null> =>
 
 const pathsOf = (peer: Peer): Paths => ({
   sources: `${root}bench/peers`,
-  compiled: `${root}build/bench/peers`,
+  compiled: `${root}build/bench`,
   target: `${root}build/bench/foreign/${peer.name}`,
 })
 
 const isPresent = (file: string): boolean =>
-  file.startsWith("/") ? existsSync(file) : (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(`${folder}/${file}`))
+  file.startsWith("/")
+    ? existsSync(file)
+    : (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(`${folder}/${file}`))

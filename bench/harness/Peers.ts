@@ -12,8 +12,10 @@ export interface Peer {
   /** What the table calls it. */
   readonly title: string
   readonly speaks: Speaks
-  /** The tool chain, where it is not Node's: a program, or a file, and the Debian package that has it. */
-  readonly needs?: { readonly present: string; readonly install: string }
+  /** Whether SIGUSR2 makes it collect its garbage. Others would end. */
+  readonly collects?: true
+  /** The tool chain, where it is not Node's: programs and files, and the Debian packages that have them. */
+  readonly needs?: { readonly present: ReadonlyArray<string>; readonly install: string }
   readonly build?: (paths: Paths) => Command
   readonly start: (paths: Paths) => Command
 }
@@ -29,7 +31,14 @@ const node = (name: string, title: string, speaks: Speaks = "frames"): Peer => (
   name,
   title,
   speaks,
-  start: ({ compiled }) => [process.execPath, `${compiled}/${name}.js`],
+  collects: true,
+  start: ({ compiled }) => [
+    process.execPath,
+    "--expose-gc",
+    "--import",
+    `${compiled}/harness/Collect.js`,
+    `${compiled}/peers/${name}.js`,
+  ],
 })
 
 const nettyClasses = ["buffer", "codec", "common", "handler", "resolver", "transport"]
@@ -55,7 +64,7 @@ export const all: ReadonlyArray<Peer> = [
     name: "c",
     title: "C, epoll, no framing",
     speaks: "frames",
-    needs: { present: "gcc", install: "gcc libc6-dev" },
+    needs: { present: ["gcc"], install: "gcc libc6-dev" },
     build: ({ sources, target }) => ["gcc", "-O2", "-o", `${target}/echo`, `${sources}/c/echo.c`],
     start: ({ target }) => [`${target}/echo`],
   },
@@ -64,7 +73,7 @@ export const all: ReadonlyArray<Peer> = [
     title: "tokio, LengthDelimitedCodec",
     speaks: "frames",
     needs: {
-      present: "/usr/share/cargo/registry/tokio-util-0.7.3",
+      present: ["cargo", "/usr/share/doc/librust-tokio-util-dev"],
       install: "cargo librust-tokio-dev librust-tokio-util-dev librust-futures-util-dev",
     },
     // Built from a copy: cargo leaves a lock file beside its manifest.
@@ -84,7 +93,7 @@ export const all: ReadonlyArray<Peer> = [
     name: kind === "buffered" ? "go" : "go-tutorial",
     title: kind === "buffered" ? "Go, bufio" : "Go, the usual tutorial",
     speaks: "frames",
-    needs: { present: "go", install: "golang-go" },
+    needs: { present: ["go"], install: "golang-go" },
     build: ({ sources, target }) => ["go", "build", "-o", `${target}/echo`, `${sources}/go/${kind}/main.go`],
     start: ({ target }) => [`${target}/echo`],
   })),
@@ -92,7 +101,7 @@ export const all: ReadonlyArray<Peer> = [
     name: "netty",
     title: "Netty",
     speaks: "frames",
-    needs: { present: "/usr/share/java/netty-handler.jar", install: "default-jdk-headless libnetty-java" },
+    needs: { present: ["javac", "/usr/share/java/netty-handler.jar"], install: "default-jdk-headless libnetty-java" },
     build: ({ sources, target }) => ["javac", "-cp", nettyClasses, "-d", target, `${sources}/java/Echo.java`],
     start: ({ target }) => ["java", "-cp", `${target}:${nettyClasses}`, "Echo"],
   },
@@ -100,13 +109,13 @@ export const all: ReadonlyArray<Peer> = [
     name: "erlang",
     title: "Erlang, {packet, 4}",
     speaks: "frames",
-    needs: { present: "erlc", install: "erlang-base" },
+    needs: { present: ["erlc"], install: "erlang-base" },
     build: ({ sources, target }) => ["erlc", "-o", target, `${sources}/erlang/echo.erl`],
     // Without `none` its schedulers spin while they wait, which is CPU time of no message.
     start: ({ target }) => [
       "erl",
-      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
-      ...["-noshell", "-pa", target, "-s", "echo", "main"],
+      ..."+sbwt none +sbwtdcpu none +sbwtdio none -noshell -s echo main -pa".split(" "),
+      target,
     ],
   },
 ]

@@ -2,7 +2,7 @@
  * From outcomes to the table: medians over the rounds, ratios to the reference, goals reached or not.
  * Rounds nothing away: the outcomes themselves are in the JSON.
  */
-import type { Latency, Outcome } from "../load/Plan.ts"
+import type { Latency, Memory, Outcome } from "../load/Plan.ts"
 import type { Peer } from "./Peers.ts"
 import type { Outcomes } from "./Rounds.ts"
 import type { Figure, Goal, Scenario } from "./Scenarios.ts"
@@ -30,7 +30,11 @@ const busy = 0.95
 const lateMs = 0.5
 
 /** The rows of a scenario: the peers that ran, and what is missing of the others. */
-export const rowsOf = (scenario: Scenario, outcomes: Outcomes, missing: ReadonlyMap<Peer, string>): ReadonlyArray<Row> => {
+export const rowsOf = (
+  scenario: Scenario,
+  outcomes: Outcomes,
+  missing: ReadonlyMap<Peer, string>,
+): ReadonlyArray<Row> => {
   const ran = [...outcomes].map(([peer, outcomes]) => summary(scenario, peer, outcomes))
   const reference = ran.find((row) => row.name === scenario.peers[0])
   const rows = ran.map(({ name, ...row }): Row => {
@@ -43,9 +47,13 @@ export const rowsOf = (scenario: Scenario, outcomes: Outcomes, missing: Readonly
       ? { ...row, goals }
       : { ...row, goals, ratio: row.figure.median / reference.figure.median }
   })
-  const absent = [...missing].map(
-    ([peer, note]): Row => ({ scenario: scenario.name, peer: peer.title, goals: [], notes: [note], outcomes: [] }),
-  )
+  const absent = [...missing].map(([peer, note]): Row => ({
+    scenario: scenario.name,
+    peer: peer.title,
+    goals: [],
+    notes: [note],
+    outcomes: [],
+  }))
   return [...rows, ...absent]
 }
 
@@ -67,7 +75,6 @@ const summary = (scenario: Scenario, peer: Peer, outcomes: ReadonlyArray<Outcome
 const figureOf = (figure: Figure, { memory, messages, seconds, serverCpuNs }: Outcome): number => {
   switch (figure) {
     case "µs":
-      if (messages === 0) throw new Error("not one message came back within the window: make it longer")
       return serverCpuNs / messages / 1000
     case "KB":
       return (memory!.held - memory!.before) / memory!.connections / 1024
@@ -78,8 +85,12 @@ const figureOf = (figure: Figure, { memory, messages, seconds, serverCpuNs }: Ou
 
 const notesOf = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
   const notes: Array<string> = []
-  const given = outcomes.flatMap(({ memory }) => (memory === undefined ? [] : backOf(memory)))
-  if (given.length > 0) notes.push(`${(median(given) * 100).toFixed(0)} % given back`)
+  const memories = outcomes.flatMap(({ memory }) => memory ?? [])
+  if (memories.length > 0) {
+    notes.push(`${(median(memories.map(givenBack)) * 100).toFixed(0)} % given back`)
+    const garbage = median(memories.map(({ connections, held, uncollected }) => (uncollected - held) / connections))
+    notes.push(`${(garbage / 1024).toFixed(1)} KB more before a collection`)
+  }
   const late = outcomes.flatMap(({ latency }) => latency?.lateP99 ?? [])
   if (late.length > 0) {
     if (median(late) > lateMs) notes.push(`generator late by ${median(late).toFixed(1)} ms (p99)`)
@@ -95,7 +106,7 @@ const notesOf = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
 }
 
 /** The part of what the connections took that was given back. */
-const backOf = ({ after, before, held }: NonNullable<Outcome["memory"]>): number => (held - after) / (held - before)
+const givenBack = ({ after, before, held }: Memory): number => (held - after) / (held - before)
 
 type Reaching = { readonly figure: { readonly median: number }; readonly perSecond: number }
 

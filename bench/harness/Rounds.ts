@@ -34,8 +34,9 @@ export const run = async (
   const first = smoke || isFresh ? 1 : 0
   for (let round = first; round <= Math.min(rounds, scenario.fresh?.maxRounds ?? rounds); round++) {
     for (const peer of peers) {
+      const { collects = false, speaks } = peer
       const { pid, port } = await servers.obtain(peer)
-      const outcome = await Children.run({ pid, port, speaks: peer.speaks, seconds, warmUpSeconds, load })
+      const outcome = await Children.run({ pid, port, speaks, collects, seconds, warmUpSeconds, load })
       if (round > 0) outcomes.get(peer)!.push(outcome)
       if (isFresh) await servers.stop(peer)
     }

@@ -96,7 +96,7 @@ export const all: ReadonlyArray<Scenario> = [
     "fanout-full",
     ["node-fanout", "gateway"],
     1.5,
-    { ...fanOut, pace: { inFlight: 64 } },
+    { ...fanOut, pace: { inFlight: 32 } },
     { ...fanOut, subscribers: 20, pace: { inFlight: 8 } },
   ),
   against(
@@ -106,8 +106,20 @@ export const all: ReadonlyArray<Scenario> = [
     { ...fanOut, pace: { perSecond: 20 } },
     { ...fanOut, subscribers: 20, pace: { perSecond: 50 } },
   ),
-  against("publish", ["node-fanout", "gateway"], 1.5, { kind: "publish", clients: 50 }, { kind: "publish", clients: 3 }),
-  against("connect", ["node-fanout", "gateway"], 1.5, { kind: "storm", clients: 1_000 }, { kind: "storm", clients: 20 }),
+  against(
+    "publish",
+    ["node-fanout", "gateway"],
+    1.5,
+    { kind: "publish", clients: 50 },
+    { kind: "publish", clients: 3 },
+  ),
+  against(
+    "connect",
+    ["node-fanout", "gateway"],
+    1.5,
+    { kind: "storm", clients: 1_000 },
+    { kind: "storm", clients: 20 },
+  ),
   {
     name: "idle",
     figure: "KB",

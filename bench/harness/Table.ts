@@ -31,7 +31,7 @@ const cellsOf = ({ figure, goals, latency, notes, peer, perSecond, ratio, scenar
   scenario,
   peer,
   figure === undefined ? "–" : `${digits(figure.median)} ${figure.unit}`,
-  ratio === undefined ? "" : `${ratio.toFixed(2)}×`,
+  ratio === undefined ? "" : `${digits(ratio)}×`,
   figure === undefined ? "" : `${digits(figure.min)}..${digits(figure.max)}`,
   perSecond === undefined ? "" : Math.round(perSecond).toLocaleString("en"),
   latency === undefined
@@ -41,6 +41,12 @@ const cellsOf = ({ figure, goals, latency, notes, peer, perSecond, ratio, scenar
   notes.join("; "),
 ]
 
-/** Three digits that count. */
+/** Three digits that count; a dash where nothing was counted. */
 export const digits = (value: number): string =>
-  Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
+  !Number.isFinite(value)
+    ? "–"
+    : Math.abs(value) >= 100
+      ? value.toFixed(0)
+      : Math.abs(value) >= 10
+        ? value.toFixed(1)
+        : value.toFixed(2)

@@ -64,4 +64,7 @@ export const run = async (plan: Plan, load: Extract<Load, { kind: "fanOut" }>): 
 }
 
 /** The number of the publication, and filling. */
-const dataOf = (offset: number): string => String(offset).padStart(10, "0").padEnd(dataBytes - 2, " longline")
+const dataOf = (offset: number): string =>
+  String(offset)
+    .padStart(10, "0")
+    .padEnd(dataBytes - 2, " longline")

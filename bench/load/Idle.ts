@@ -1,6 +1,6 @@
 /**
  * Connections that say nothing once they have said something: what they occupy, what is given back when they leave, and
- * what their heartbeats cost. Judges memory only when it has settled: garbage collection hides leaks and feigns them.
+ * what their heartbeats cost. Judges memory only when it has settled and garbage is gone, which hides leaks and feigns them.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Proc from "../harness/Proc.ts"
@@ -21,15 +21,21 @@ const settledWithin = 0.005
 /** Measures memory before, during and after; a few connections come and go first, so that code is loaded and warm. */
 export const memory = async (plan: Plan, load: Extract<Load, { kind: "idle" }>): Promise<Outcome> => {
   const { connections, settleSeconds, warmUps } = load
+  const collected = async () => {
+    if (plan.collects) process.kill(plan.pid, "SIGUSR2")
+    return settledBytes(plan.pid, settleSeconds)
+  }
   await Sockets.closeAll(await hold(plan, warmUps))
-  const before = await settledBytes(plan.pid, settleSeconds)
+  const before = await collected()
   const window = Window.open(plan.pid, 0)
   const peers = await hold(plan, connections)
   const outcome = window.close(connections)
-  const held = await settledBytes(plan.pid, settleSeconds)
+  const uncollected = await settledBytes(plan.pid, settleSeconds)
+  const held = await collected()
   await Sockets.closeAll(peers)
-  const after = await settledBytes(plan.pid, settleSeconds)
-  return { ...outcome, memory: { before, held, after, connections } }
+  await settledBytes(plan.pid, settleSeconds)
+  const after = await collected()
+  return { ...outcome, memory: { before, uncollected, held, after, connections } }
 }
 
 /** Measures CPU time while nothing but heartbeats goes to and fro. Counts those that came. */
@@ -54,7 +60,8 @@ const hold = async (plan: Plan, count: number, onHeartbeat?: () => void): Promis
   if (!gateway) await Promise.all(peers.map(echoOnce))
   for (const peer of peers) {
     peer.receive = (buffer, bytes) => {
-      if (bytes !== headerBytes || buffer.readUInt32BE(0) !== 0) throw new Error("an idle connection was sent a message")
+      if (bytes !== headerBytes || buffer.readUInt32BE(0) !== 0)
+        throw new Error("an idle connection was sent a message")
       onHeartbeat?.()
       peer.write(GatewayClient.heartbeat)
     }

@@ -37,6 +37,8 @@ export interface Plan {
   /** Of the server, whose CPU time and memory are read. */
   readonly pid: number
   readonly speaks: Speaks
+  /** Whether the server collects its garbage on SIGUSR2. */
+  readonly collects: boolean
   readonly warmUpSeconds: number
   readonly seconds: number
   readonly load: Load
@@ -55,6 +57,8 @@ export interface Latency {
 /** Resident bytes of the server: before, with all connections, and after they left. */
 export interface Memory {
   readonly before: number
+  /** With the garbage that connecting left. */
+  readonly uncollected: number
   readonly held: number
   readonly after: number
   readonly connections: number

@@ -74,7 +74,9 @@ class Client {
         const answers = subscriptions?.map(({ channel }) => [channel, this.#subscribe(channel)])
         const session = { id: this.id, key: randomBytes(18).toString("base64url"), ttlMs: 0 }
         const answer = { type: "connected", id, connection: this.id, session, resumed: false, time: Date.now() }
-        return this.push(frameOf(answers === undefined ? answer : { ...answer, subscriptions: Object.fromEntries(answers) }))
+        return this.push(
+          frameOf(answers === undefined ? answer : { ...answer, subscriptions: Object.fromEntries(answers) }),
+        )
       }
     }
   }
@@ -87,7 +89,13 @@ class Client {
     const channel = obtain(name)
     channel.subscribers.add(this)
     this.#channels.add(channel)
-    return { type: "subscribed", channel: name, position: { offset: channel.offset, epoch }, recovered: "none", publications: [] }
+    return {
+      type: "subscribed",
+      channel: name,
+      position: { offset: channel.offset, epoch },
+      recovered: "none",
+      publications: [],
+    }
   }
 
   #publish(name: string, data: unknown, id: number | undefined): void {
@@ -96,7 +104,16 @@ class Client {
     const offset = ++channel.offset
     if (channel.subscribers.size > 0) {
       const from = { connection: this.id }
-      const frame = frameOf({ type: "publication", channel: name, offset, previous, epoch, data, from, time: Date.now() })
+      const frame = frameOf({
+        type: "publication",
+        channel: name,
+        offset,
+        previous,
+        epoch,
+        data,
+        from,
+        time: Date.now(),
+      })
       for (const subscriber of channel.subscribers) subscriber.push(frame)
     }
     if (id !== undefined) this.push(frameOf({ type: "published", id, offset, epoch }))

@@ -236,14 +236,14 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
     return Effect.suspend(() => {
       if (this.#rest.length > 0) return Effect.succeed(this.#rest.pop() as In)
       return Effect.map(this.#pull, (messages) => {
-        this.#rest = messages.slice(1).reverse()
+        this.#rest = messages.slice(1).toReversed()
         return messages[0]
       })
     })
   }
 
   readonly #pull: Batch<In> = Effect.suspend(() => {
-    const rest = this.#rest.reverse()
+    const rest = this.#rest.toReversed()
     this.#rest = []
     if (Arr.isArrayNonEmpty(rest)) return Effect.succeed(rest)
     if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
@@ -344,8 +344,7 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
   receivedAt = (): number => this.#inbox.receivedAt
   sentAt = (): number => this.#outbox.sentAt
   receivedBytes = (): number => this.#options.wire.receivedUnsafe()
-  isExcused = (): boolean =>
-    this.#options.wire.pausedUnsafe() || (this.#pulling && this.#inbox.arriving !== undefined)
+  isExcused = (): boolean => this.#options.wire.pausedUnsafe() || (this.#pulling && this.#inbox.arriving !== undefined)
   probe = (): void => void this.#outbox.offer("")
 
   // --- sending
@@ -442,7 +441,9 @@ class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
     if (reason._tag === "WireLost") return Effect.sync(() => wire.abortUnsafe())
     // Who leaves in peace gets all that was sent to it, within the deadlines of every write.
     const inPeace = reason._tag === "Done" || reason._tag === "PeerClosed" || reason._tag === "Application"
-    const flushing = inPeace ? settings.outbox.maxAge : settings.deadlines.goodbye
+    const { maxAge } = settings.outbox
+    const patience = Duration.isFinite(maxAge) ? maxAge : settings.deadlines.writeStall
+    const flushing = inPeace ? patience : settings.deadlines.goodbye
     const rest = Effect.andThen(handlerStopped, Effect.ignore(Effect.forever(wire.pull, { disableYield: true })))
     return this.#outbox.flushed.pipe(
       Effect.raceFirst(Effect.sleep(flushing)),

@@ -2,12 +2,14 @@
  * Two-phase shutdown with a deadline that always holds: everybody is told and may finish, then each is closed at its
  * own moment, and whoever is left at the deadline is reset. Closes no listener and knows no protocol.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as CloseReason from "../connection/CloseReason.ts"
+import { monotonicMs } from "../connection/Deadlines.ts"
 
 /** The shares of a drain. */
 export interface DrainSettings {
@@ -69,10 +71,12 @@ const sayGoodbyes = Effect.fnUntraced(function* (target: Target, settings: Drain
   const connections = [...target.connections()]
   const windowMs = Duration.toMillis(settings.timeout) * goodbyeWindow
   const spacingMs = Math.min(Duration.toMillis(goodbyeSpacing), windowMs / connections.length)
-  // A timer has a resolution of a millisecond: one wake for as many goodbyes as are due then.
-  const perWake = Math.max(1, Math.round(1 / spacingMs))
+  const clock = yield* Clock.Clock
+  const startedAt = monotonicMs(clock)
   for (const [index, connection] of connections.entries()) {
-    if (index > 0 && index % perWake === 0) yield* Effect.sleep(spacingMs * perWake)
+    // By the clock, not by the sum of the sleeps: each is late by a little, and a timer has a resolution of a millisecond.
+    const aheadMs = index * spacingMs - (monotonicMs(clock) - startedAt)
+    if (aheadMs >= 1) yield* Effect.sleep(aheadMs)
     connection.closeUnsafe(CloseReason.Draining())
   }
 })

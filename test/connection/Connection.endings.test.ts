@@ -75,7 +75,7 @@ const endings: Record<string, Ending> = {
   },
   "a frame too large": {
     reason: CloseReason.BadFrame({ error: tooLarge(65_537) }),
-    by: write(Buffer.from("0000000161" + "00010001", "hex")),
+    by: write(Buffer.from("000000016100010001", "hex")),
   },
   "a message that the codec refuses": {
     reason: CloseReason.BadMessage({ error: refusal("decode", "?") }),
@@ -255,6 +255,24 @@ describe("A goodbye", () => {
     )
   }
 
+  it.effect("gives a peer that stalls as long as any write, if a frame may grow as old as it likes", () =>
+    Effect.gen(function* () {
+      const settings = { outbox: outbox(1000, Duration.infinity) }
+      const { connection, peer, serving } = yield* open(
+        { protocol, settings, writeHighWaterBytes: 100 },
+        () => Effect.never,
+      )
+      peer.wire.stallUnsafe()
+      yield* flood(connection)
+      yield* settled
+      yield* connection.close()
+      yield* pass(10_999)
+      assert.isUndefined(serving.pollUnsafe())
+      yield* pass(1)
+      assert.deepStrictEqual(serving.pollUnsafe(), Exit.succeed(CloseReason.Done()))
+    }),
+  )
+
   it.effect("gives a peer that reads it and never closes a second", () =>
     Effect.gen(function* () {
       const { connection, peer, serving } = yield* open({ protocol }, () => Effect.never)
@@ -274,6 +292,33 @@ describe("A goodbye", () => {
       yield* peer.listen
       peer.wire.endUnsafe()
       assert.deepStrictEqual(yield* Fiber.join(serving), CloseReason.Done())
+    }),
+  )
+
+  it.effect("does not wait for a handler that takes its time to stop", () =>
+    Effect.gen(function* () {
+      const letGo = yield* Deferred.make<void>()
+      const { connection, peer, serving, wire } = yield* open({ protocol }, () =>
+        Effect.onExit(Effect.never, () => Deferred.await(letGo)),
+      )
+      yield* connection.close()
+      assert.deepStrictEqual(yield* peer.listen, ["bye Done"])
+      yield* pass("1 second")
+      yield* wire.closed
+      assert.isUndefined(serving.pollUnsafe())
+      yield* Deferred.succeed(letGo, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(serving), CloseReason.Done())
+    }),
+  )
+
+  it.effect("that is interrupted is cut short by a reset", () =>
+    Effect.gen(function* () {
+      const { connection, ended, serving, wire } = yield* open({ protocol }, () => Effect.never)
+      yield* connection.close()
+      yield* settled
+      yield* Fiber.interrupt(serving)
+      yield* wire.closed
+      assert.deepStrictEqual(ended, [CloseReason.Done()])
     }),
   )
 

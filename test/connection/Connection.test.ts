@@ -6,9 +6,10 @@ import * as Pull from "effect/Pull"
 import * as Deferred from "effect/Deferred"
 import * as Attribute from "../../src/connection/Attribute.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
-import { type Connection, ConnectionError } from "../../src/connection/Connection.ts"
+import * as Connection from "../../src/connection/Connection.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
-import { TransportError, WireLost } from "../../src/transport/Transport.ts"
+import { HandshakeFailed, TransportError, WireLost } from "../../src/transport/Transport.ts"
+import { MemoryWire } from "../../src/transport/MemoryWire.ts"
 import { frame, frames, open, pass, refusal, settled, texts } from "../support/connections.ts"
 
 const protocol = texts
@@ -19,7 +20,7 @@ const tooLarge = (declared: number, limit = 65_536) =>
 const collecting = () => {
   const batches: Array<ReadonlyArray<string>> = []
   let end: unknown = "none"
-  const handler = (connection: Connection<string, string>) =>
+  const handler = (connection: Connection.Connection<string, string>) =>
     connection.messages.pipe(
       Stream.runForEachArray((batch) => Effect.sync(() => void batches.push(batch))),
       Effect.onExit((exit) =>
@@ -56,7 +57,7 @@ describe("messages", () => {
       assert.deepStrictEqual(yield* connection.closed, reason)
       yield* settled
       assert.deepStrictEqual(batches, [["a", "b"]])
-      assert.deepStrictEqual(end(), [new ConnectionError({ reason })])
+      assert.deepStrictEqual(end(), [new Connection.ConnectionError({ reason })])
     }),
   )
 
@@ -69,7 +70,7 @@ describe("messages", () => {
       assert.deepStrictEqual(yield* connection.closed, reason)
       yield* settled
       assert.deepStrictEqual(batches, [["a"]])
-      assert.deepStrictEqual(end(), [new ConnectionError({ reason })])
+      assert.deepStrictEqual(end(), [new Connection.ConnectionError({ reason })])
     }),
   )
 
@@ -102,7 +103,7 @@ describe("messages", () => {
       yield* pass("1 second")
       assert.deepStrictEqual(yield* Fiber.join(serving), reason)
       assert.deepStrictEqual(batches, [["a"]])
-      assert.deepStrictEqual(end(), [new ConnectionError({ reason })])
+      assert.deepStrictEqual(end(), [new Connection.ConnectionError({ reason })])
     }),
   )
 
@@ -209,7 +210,7 @@ describe("send", () => {
       const listening = yield* Effect.forkChild(peer.listen)
       const large = "x".repeat(65_537)
       const refusals = [refusal("encode", "?"), tooLarge(65_537)].map(
-        (error) => new ConnectionError({ reason: CloseReason.BadOutbound({ error }) }),
+        (error) => new Connection.ConnectionError({ reason: CloseReason.BadOutbound({ error }) }),
       )
       assert.deepStrictEqual(
         [yield* Effect.flip(connection.send("?")), yield* Effect.flip(connection.send(large))],
@@ -238,10 +239,10 @@ describe("send", () => {
       yield* connection.send("a")
       yield* connection.close(reason)
       yield* connection.close()
-      const error = new ConnectionError({ reason })
+      const error = new Connection.ConnectionError({ reason })
       assert.deepStrictEqual(yield* Effect.flip(connection.send("b")), error)
       assert.deepStrictEqual(yield* Effect.flip(connection.sendAll(["b"])), error)
-      assert.deepStrictEqual(connection.sendUnsafe("b"), error)
+      assert.deepStrictEqual([connection.sendUnsafe("b"), connection.sendUnsafe("?")], [error, error])
       assert.deepStrictEqual(yield* peer.listen, ["a", "bye Application"])
     }),
   )
@@ -263,7 +264,9 @@ describe("a handler", () => {
 
   it.effect("that fails with another connection's error has failed itself", () =>
     Effect.gen(function* () {
-      const other = new ConnectionError({ reason: CloseReason.HeartbeatTimeout({ intervalMs: 1, timeoutMs: 1 }) })
+      const other = new Connection.ConnectionError({
+        reason: CloseReason.HeartbeatTimeout({ intervalMs: 1, timeoutMs: 1 }),
+      })
       const { connection } = yield* open({ protocol }, () => Effect.fail(other))
       assert.strictEqual((yield* connection.closed)._tag, "HandlerFailed")
     }),
@@ -279,6 +282,49 @@ describe("a handler", () => {
       yield* settled
       assert.strictEqual(reason._tag, "HandlerFailed")
       assert.deepStrictEqual(ended, [reason])
+    }),
+  )
+})
+
+describe("a wire", () => {
+  it.effect("whose handshake fails ends as lost, with no connection and no handler", () =>
+    Effect.gen(function* () {
+      const error = new TransportError({ reason: new HandshakeFailed({ code: "ERR_SSL_WRONG_VERSION_NUMBER" }) })
+      const wire = new MemoryWire({ _tag: "Memory", name: "peer" }, { readBufferBytes: 1, writeHighWaterBytes: 1 })
+      const ended: Array<unknown> = []
+      const reason = yield* Connection.serve(
+        {
+          id: 1,
+          wire: Object.assign(wire, { opened: Effect.fail(error) }),
+          protocol,
+          settings: yield* Connection.settings,
+          onOpened: () => Effect.die("opened"),
+          onEnded: (...end) => Effect.sync(() => void ended.push(...end)),
+        },
+        () => Effect.die("handled"),
+      )
+      assert.deepStrictEqual(
+        [reason, ...ended],
+        [CloseReason.WireLost({ error }), CloseReason.WireLost({ error }), undefined],
+      )
+      yield* wire.closed
+    }),
+  )
+
+  it.effect("that was lost before it is served ends at once", () =>
+    Effect.gen(function* () {
+      const limits = { readBufferBytes: 1, writeHighWaterBytes: 1 }
+      const wire = new MemoryWire({ _tag: "Memory", name: "peer" }, limits)
+      MemoryWire.joinUnsafe(wire, new MemoryWire({ _tag: "Memory", name: "server" }, limits))
+      wire.resetUnsafe()
+      yield* wire.closed
+      const nothing = () => Effect.void
+      const reason = yield* Connection.serve(
+        { id: 1, wire, protocol, settings: yield* Connection.settings, onOpened: nothing, onEnded: nothing },
+        () => Effect.never,
+      )
+      const error = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })
+      assert.deepStrictEqual(reason, CloseReason.WireLost({ error }))
     }),
   )
 })

@@ -43,13 +43,14 @@ describe("The first frame", () => {
     }),
   )
 
-  it.effect("is late also when it comes in pieces that would be in time for a later frame", () =>
+  it.effect("is late also when it has begun, and would be in time for a later frame", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* opened()
-      for (const byte of frame("hello")) {
-        peer.write(Buffer.of(byte))
-        yield* pass("1300 millis")
-      }
+      yield* pass("5 seconds")
+      peer.write(frame("hello").subarray(0, 8))
+      yield* pass(4999)
+      assert.isTrue(isOpen(connection))
+      yield* pass(1)
       assert.deepStrictEqual(yield* connection.closed, late)
     }),
   )
@@ -147,11 +148,13 @@ describe("A frame", () => {
         }),
       )
       peer.write(Buffer.concat([frame("hello"), large.subarray(0, 5)]))
-      yield* pass("15 seconds")
-      yield* pass("6 seconds")
+      yield* pass("16 seconds")
+      peer.write(large.subarray(5, 6))
+      // It was found late, and excused, at 11 s.
+      yield* pass(5999)
       assert.isTrue(isOpen(connection))
-      yield* pass("1 second")
-      assert.deepStrictEqual(yield* connection.closed, slow(5))
+      yield* pass(1)
+      assert.deepStrictEqual(yield* connection.closed, slow(6))
     }),
   )
 
@@ -275,8 +278,19 @@ describe("LazyDeadline", () => {
 describe("Deadlines.layer", () => {
   it.effect("keeps the default of what is not given", () =>
     Effect.gen(function* () {
-      const given = Effect.provide(Effect.service(Deadlines.Deadlines), Deadlines.layer({ frame: "1 minute" }))
-      assert.deepStrictEqual(yield* given, { ...Deadlines.defaults, frame: Duration.minutes(1) })
+      const read = (options: Parameters<typeof Deadlines.layer>[0]) =>
+        Effect.provide(Effect.service(Deadlines.Deadlines), Deadlines.layer(options))
+      const standard = {
+        firstFrame: Duration.seconds(10),
+        frame: Duration.seconds(10),
+        frameBytesPerSecond: 8192,
+        writeStall: Duration.seconds(10),
+        goodbye: Duration.seconds(1),
+      }
+      assert.deepStrictEqual(
+        [yield* Deadlines.Deadlines, yield* read({}), yield* read({ frame: "1 minute", frameBytesPerSecond: 1 })],
+        [standard, standard, { ...standard, frame: Duration.minutes(1), frameBytesPerSecond: 1 }],
+      )
     }),
   )
 })

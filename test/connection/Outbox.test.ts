@@ -131,15 +131,32 @@ describe("An outbox", () => {
       const { outbox, overflows, peer, wire } = yield* Outboxes.make({ maxAgeMs: 3000, writeHighWaterBytes: 100 })
       peer.stallUnsafe()
       outbox.offer(body(96))
-      yield* pass(1000)
+      yield* settled
       outbox.offer(body(96))
       yield* pass(1000)
       outbox.offer(body(96))
+      yield* pass(1000)
+      Outboxes.takeUnsafe(wire, peer, 100)
+      // The two that waited are on the wire now, the older of them since 0.
       yield* pass(999)
       assert.deepStrictEqual(overflows, [])
-      Outboxes.takeUnsafe(wire, peer, 100)
-      // The two that waited are on the wire now; the older of them came at 1000.
-      yield* pass(1000)
+      yield* pass(1)
+      assert.deepStrictEqual(overflows, [CloseReason.SlowConsumer({ limit: "age", allowed: 3000, observed: 3000 })])
+    }),
+  )
+
+  it.effect("forgets a frame's age when it was taken", () =>
+    Effect.gen(function* () {
+      const { outbox, overflows, peer } = yield* Outboxes.make({ maxAgeMs: 3000, writeHighWaterBytes: 100 })
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* settled
+      outbox.offer(body(96))
+      peer.unstallUnsafe()
+      yield* pass(2000)
+      peer.stallUnsafe()
+      outbox.offer(body(96))
+      yield* pass(2999)
       assert.deepStrictEqual(overflows, [])
       yield* pass(1)
       assert.deepStrictEqual(overflows, [CloseReason.SlowConsumer({ limit: "age", allowed: 3000, observed: 3000 })])
@@ -208,7 +225,7 @@ describe("An outbox", () => {
 
   it.effect("that is sealed with a discard keeps the last frame only", () =>
     Effect.gen(function* () {
-      const { outbox, peer, wire } = yield* Outboxes.make({ maxBytes: 100, writeHighWaterBytes: 100 })
+      const { outbox, peer, wire } = yield* Outboxes.make({ maxBytes: 105, writeHighWaterBytes: 100 })
       peer.stallUnsafe()
       outbox.offer(body(96))
       yield* settled
@@ -224,7 +241,7 @@ describe("An outbox", () => {
 
   it.effect("is flushed when all is taken, and at once when the wire is lost", () =>
     Effect.gen(function* () {
-      const { outbox, peer } = yield* Outboxes.make({ writeHighWaterBytes: 100 })
+      const { outbox, peer, wire } = yield* Outboxes.make({ writeHighWaterBytes: 100 })
       peer.stallUnsafe()
       outbox.offer(body(96))
       yield* settled
@@ -232,6 +249,10 @@ describe("An outbox", () => {
       const flushing = yield* Effect.forkChild(outbox.flushed)
       yield* settled
       assert.isUndefined(flushing.pollUnsafe())
+      // Now the first is taken and the second is on the wire.
+      Outboxes.takeUnsafe(wire, peer, 100)
+      yield* settled
+      assert.deepStrictEqual([wire.unsentUnsafe(), flushing.pollUnsafe()], [100, undefined])
       peer.unstallUnsafe()
       yield* Fiber.join(flushing)
       peer.stallUnsafe()
@@ -253,16 +274,11 @@ describe("A sender", () => {
     Effect.gen(function* () {
       const { connection, peer } = yield* open(options, () => Effect.never)
       peer.wire.stallUnsafe()
-      const sending = yield* Effect.forkChild(
-        connection
-          .sendAll([message])
-          .pipe(
-            Effect.andThen(settled),
-            Effect.andThen(connection.sendAll([message, message, "fourth"])),
-            Effect.andThen(connection.close()),
-          ),
-      )
+      yield* connection.send(message)
       yield* settled
+      // These fill it to the last byte.
+      yield* connection.sendAll([message, message])
+      const sending = yield* Effect.forkChild(Effect.andThen(connection.send("fourth"), connection.close()))
       yield* settled
       assert.isUndefined(sending.pollUnsafe())
       peer.wire.unstallUnsafe()
@@ -271,21 +287,25 @@ describe("A sender", () => {
     }),
   )
 
-  it.effect("waits when 64 KiB wait for a slow peer, whatever is allowed", () =>
-    Effect.gen(function* () {
-      const { connection, peer } = yield* open({ ...options, settings: outbox(Infinity) }, () => Effect.never)
-      peer.wire.stallUnsafe()
-      yield* connection.send(message)
-      yield* settled
-      yield* connection.send("x".repeat(65_531))
-      yield* connection.send("")
-      const waiting = yield* Effect.forkChild(connection.send(""))
-      yield* settled
-      assert.isUndefined(waiting.pollUnsafe())
-      peer.wire.unstallUnsafe()
-      yield* Fiber.join(waiting)
-    }),
-  )
+  for (const [length, waits] of [
+    [65_535, false],
+    [65_536, true],
+  ] as const) {
+    it.effect(`${waits ? "waits" : "does not wait"} when ${length} bytes wait for a slow peer`, () =>
+      Effect.gen(function* () {
+        const { connection, peer } = yield* open({ ...options, settings: outbox(Infinity) }, () => Effect.never)
+        peer.wire.stallUnsafe()
+        yield* connection.send(message)
+        yield* settled
+        yield* connection.send("x".repeat(length - 4))
+        const sending = yield* Effect.forkChild(connection.send(""))
+        yield* settled
+        assert.strictEqual(sending.pollUnsafe() === undefined, waits)
+        peer.wire.unstallUnsafe()
+        yield* Fiber.join(sending)
+      }),
+    )
+  }
 
   it.effect("that waits fails with the reason when the connection ends, or its wire is lost", () =>
     Effect.gen(function* () {

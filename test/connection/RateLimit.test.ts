@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
+import { Inbox } from "../../src/connection/Inbox.ts"
 import * as RateLimit from "../../src/connection/RateLimit.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
 import { TransportError, WireLost } from "../../src/transport/Transport.ts"
@@ -83,11 +84,11 @@ describe("TokenBucket", () => {
   })
 })
 
-const unlimited: RateLimit.RateLimit = {
+const unlimited = {
   framesPerSecond: Infinity,
   bytesPerSecond: Infinity,
   heartbeatsPerSecond: Infinity,
-  onExceeded: "close",
+  onExceeded: "close" as RateLimit.OnExceeded,
 }
 
 /** A connection with this limit that keeps what it receives, with the time. */
@@ -187,7 +188,7 @@ describe("A rate limit", () => {
   it.effect("that pauses charges a heartbeat once, however long it waits", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* limited({ framesPerSecond: 10, heartbeatsPerSecond: 1, onExceeded: "pause" })
-      peer.say(..."abcdefghij", "")
+      peer.say(...Array.from({ length: 10 }, () => "a"), "")
       yield* pass(5000)
       assert.isUndefined(connection.sendUnsafe("still here"))
       assert.strictEqual(connection.framesReceived, 11)
@@ -202,6 +203,14 @@ describe("A rate limit", () => {
       assert.deepStrictEqual(yield* connection.closed, reason)
     }),
   )
+
+  it("that pauses costs the same for every chunk that it holds", () => {
+    // A copy of what is held for each of 100 000 chunks would be 40 GB.
+    const rateLimit = { ...unlimited, framesPerSecond: 1, onExceeded: "pause" as const }
+    const inbox = new Inbox({ protocol: texts, rateLimit, now: () => 0 })
+    assert.deepStrictEqual(inbox.take(Array.from({ length: 100_000 }, () => frames("a"))), ["a"])
+    assert.deepStrictEqual([inbox.frames, inbox.heldMs], [1, 1000])
+  }, 3_000)
 
   it.effect("that pauses does not hide the peer's reset", () =>
     Effect.gen(function* () {

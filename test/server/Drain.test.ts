@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -16,7 +17,6 @@ import type { Connection } from "../../src/connection/Connection.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
 import * as OutboxLimits from "../../src/connection/Outbox.ts"
-import * as Admission from "../../src/server/Admission.ts"
 import * as Drain from "../../src/server/Drain.ts"
 import * as Server from "../../src/server/Server.ts"
 import { DrainEnded, type ServerEvent } from "../../src/server/ServerEvents.ts"
@@ -108,6 +108,23 @@ describe("a drain", () => {
         (second) => many.filter((at) => at >= second * 1000 && at < second * 1000 + 1000).length,
       )
       for (const count of perSecond) assert.closeTo(count, 4000, 10)
+    }),
+  )
+
+  it.effect("keeps to its spread though every sleep is late", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const sleep = (duration: Duration.Duration) => clock.sleep(Duration.sum(duration, Duration.millis(2)))
+      let last = 0
+      const closeUnsafe = () => {
+        last = clock.currentTimeMillisUnsafe()
+      }
+      const connections = Array.from({ length: 3000 }, () => ({ closeUnsafe }))
+      const target = { announce: () => undefined, connections: () => connections, empty: Effect.never }
+      const settings = { grace: Duration.zero, timeout: Duration.seconds(10), forced: Effect.never }
+      const late = { ...clock, sleep }
+      yield* within("11 seconds", Effect.provideService(Drain.run(target, settings), Clock.Clock, late))
+      assert.closeTo(last, 7500, 5)
     }),
   )
 
@@ -261,18 +278,26 @@ describe("during a drain", () => {
       }),
   )
 
-  it.effect("no arrival is forgotten, though the accept loop is stopped in the midst of a thousand", () =>
-    Effect.gen(function* () {
-      const server = yield* serve(echo, { settings: Layer.merge(patient, Admission.layer({ maxConnections: 500 })) })
-      yield* settle
-      const clients = yield* Effect.forEach(Array.from({ length: 1000 }), () => server.connect())
-      yield* Effect.forkChild(server.stop, { startImmediately: true })
-      yield* settle
-      yield* TestClock.adjust("15 seconds")
-      yield* settle
-      assert.strictEqual(clients.filter((client) => client.state() === "open").length, 0)
-    }),
-  )
+  for (const turns of [0, 1, 2, 3, 4]) {
+    it.effect(
+      `no arrival is forgotten, though the accept loop is stopped after ${turns} turns with a hundred of them`,
+      () =>
+        Effect.gen(function* () {
+          // The accept loop yields several times while it gives a hundred wires away.
+          const yielding = Layer.succeed(Scheduler.MaxOpsBeforeYield, 64)
+          const server = yield* serve(echo, { settings: Layer.merge(patient, yielding) })
+          yield* settle
+          let lost = 0
+          for (let i = 0; i < 100; i++) Effect.runSync(server.memory.connect).onLostUnsafe(() => lost++)
+          for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+          yield* Effect.forkChild(server.stop, { startImmediately: true })
+          yield* settle
+          yield* TestClock.adjust("15 seconds")
+          yield* settle
+          assert.strictEqual(lost, 100)
+        }),
+    )
+  }
 
   it.effect("a force ends it at once, and resets whoever is left", () =>
     Effect.gen(function* () {
@@ -287,8 +312,9 @@ describe("during a drain", () => {
       assert.isUndefined(stopping.pollUnsafe())
       yield* Deferred.succeed(second, undefined)
       yield* until(() => stopping.pollUnsafe() !== undefined)
-      yield* settle
+      assert.deepStrictEqual([closings(server.events), server.seatsTaken()], [["Draining"], 0])
       assert.deepStrictEqual(ended(server.events), [DrainEnded({ aborted: 1, forced: true })])
+      yield* settle
       assert.strictEqual(client.state(), "ECONNRESET")
     }),
   )

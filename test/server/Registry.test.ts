@@ -79,6 +79,16 @@ describe("groups", () => {
     assert.deepStrictEqual(shape(registry, "x"), { size: 2, groups: 0, sizes: [undefined] })
   })
 
+  it("outlive one who left, and ends after others have made the group anew", () => {
+    const { registry, members } = setup(2)
+    const [a, b] = members.map(({ connection }) => connection)
+    registry.join(a!, "x")
+    registry.leave(a!, "x")
+    registry.join(b!, "x")
+    registry.remove(a!)
+    assert.deepStrictEqual(shape(registry, "x"), { size: 1, groups: 1, sizes: [1] })
+  })
+
   it("lose a connection that ends, and take none that has ended", () => {
     const { registry, members } = setup(2)
     const [a, b] = members.map(({ connection }) => connection)

@@ -112,7 +112,6 @@ export interface Served extends Server.Server<string> {
 /** What a server is served with beside its handler. */
 export interface Options {
   readonly settings?: Layer.Layer<never>
-  readonly memory?: MemoryTransport.Options
 }
 
 /** Serves `Text` in memory. */
@@ -125,7 +124,7 @@ export const serveProtocol = Effect.fnUntraced(function* <In, E, R>(
   handler: Server.Handler<In, string, E, R>,
   options: Options = {},
 ) {
-  const { memory, transport } = yield* MemoryTransport.make(options.memory)
+  const { memory, transport } = yield* MemoryTransport.make()
   const recorded = record()
   const scope = yield* Scope.make()
   const server = yield* Server.make(protocol, handler).pipe(

@@ -1,0 +1,21 @@
+/**
+ * Decoder, encoder, codecs and outbox alone, in nanoseconds for a frame or a message.
+ * Says where a change acts; what it is worth, only `run.ts` says.
+ *
+ *     npm run bench:micro -- decode
+ */
+import * as Codecs from "./micro/Codecs.ts"
+import * as Frames from "./micro/Frames.ts"
+import * as Outboxes from "./micro/Outboxes.ts"
+import * as Sample from "./micro/Sample.ts"
+import * as Table from "./harness/Table.ts"
+
+const [part = ""] = process.argv.slice(2)
+const samples = [...Frames.samples, ...Codecs.samples, ...Outboxes.samples].filter(({ name }) => name.includes(part))
+
+const rows: Array<ReadonlyArray<string>> = []
+for (const sample of samples) {
+  const { max, median, min } = await Sample.time(sample)
+  rows.push([sample.name, sample.size, Table.digits(median), `${Table.digits(min)}..${Table.digits(max)}`])
+}
+console.log(Table.aligned(["what", "size", "ns, median", "min..max"], rows))

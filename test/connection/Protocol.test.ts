@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Codec from "../../src/codec/Codec.ts"
+import * as JsonCodec from "../../src/codec/JsonCodec.ts"
+import * as CloseReason from "../../src/connection/CloseReason.ts"
+import { SharedFrame } from "../../src/connection/Outbox.ts"
+import * as Protocol from "../../src/connection/Protocol.ts"
+import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
+import * as FrameLayout from "../../src/frame/FrameLayout.ts"
+import { frame, refusal, text, texts } from "../support/connections.ts"
+
+const tooLarge = (declared: number, limit: number) => new FrameError({ reason: new FrameTooLarge({ limit, declared }) })
+
+describe("Protocol.fromCodec", () => {
+  it("takes u32 frames of 64 KiB both ways, heartbeats, and says nothing in parting, unless told otherwise", () => {
+    const protocol = Protocol.fromCodec({ name: "bytes", codec: Codec.bytes })
+    assert.deepStrictEqual(
+      [protocol.name, protocol.codec, protocol.inboundLayout, protocol.encoder.layout, protocol.heartbeat],
+      ["bytes", Codec.bytes, FrameLayout.u32, FrameLayout.u32, "empty"],
+    )
+    assert.deepStrictEqual(
+      [protocol.goodbye(CloseReason.Done()), protocol.draining(Duration.seconds(1))],
+      [undefined, undefined],
+    )
+  })
+
+  it("has no heartbeats where no frame is empty", () => {
+    const layout = FrameLayout.makeUnsafe({ strip: 0 })
+    const protocol = Protocol.fromCodec({ name: "headers", codec: Codec.bytes, layout })
+    assert.strictEqual(protocol.heartbeat, "none")
+  })
+
+  it("limits what goes out apart from what comes in", () => {
+    const protocol = Protocol.fromCodec({ name: "answers", codec: Codec.bytes, maxOutboundFrameBytes: 100_000 })
+    assert.strictEqual(protocol.inboundLayout.maxFrameBytes, 65_536)
+    assert.isUndefined(protocol.encoder.refuse(100_000))
+    assert.deepStrictEqual(protocol.encoder.refuse(100_001), tooLarge(100_001, 100_000))
+  })
+})
+
+describe("Protocol.make", () => {
+  it("makes the codec of its schemas", () => {
+    const protocol = Protocol.make({
+      name: "numbers",
+      inbound: Schema.NumberFromString,
+      outbound: Schema.Struct({ n: Schema.Number }),
+      codec: JsonCodec.make(),
+    })
+    assert.deepStrictEqual(protocol.codec.decode(Buffer.from('"7"')), Result.succeed(7))
+    assert.deepStrictEqual(protocol.codec.encode({ n: 7 }), Result.succeed('{"n":7}'))
+  })
+})
+
+describe("Protocol.encodeShared", () => {
+  it("makes a frame with its header, of text and of bytes", () => {
+    const bytes = Protocol.fromCodec({ name: "bytes", codec: Codec.bytes })
+    assert.deepStrictEqual(
+      [Protocol.encodeShared(texts, "é"), Protocol.encodeShared(bytes, Buffer.from("é"))],
+      [Result.succeed(new SharedFrame(frame("é"))), Result.succeed(new SharedFrame(frame("é")))],
+    )
+  })
+
+  it("refuses what the codec or the layout refuses", () => {
+    const small = Protocol.fromCodec({ name: "small", codec: text, maxOutboundFrameBytes: 1 })
+    assert.deepStrictEqual(
+      [Protocol.encodeShared(texts, "?"), Protocol.encodeShared(small, "é")],
+      [Result.fail(refusal("encode", "?")), Result.fail(tooLarge(2, 1))],
+    )
+  })
+})
