@@ -76,11 +76,11 @@ export const all: ReadonlyArray<Peer> = [
       present: ["cargo", "/usr/share/doc/librust-tokio-util-dev"],
       install: "cargo librust-tokio-dev librust-tokio-util-dev librust-futures-util-dev",
     },
-    // Built from a copy: cargo leaves a lock file beside its manifest.
+    // Built from a copy, because cargo leaves a lock file beside its manifest; with its times, so that it is built once.
     build: ({ sources, target }) => [
       "sh",
       "-c",
-      'cp -r "$0/." "$1/source" && cd "$1/source" && shift && exec cargo build --release --offline "$@"',
+      'cp -rp "$0/." "$1/source" && cd "$1/source" && shift && exec cargo build --quiet --release --offline "$@"',
       `${sources}/rust`,
       target,
       "--target-dir",

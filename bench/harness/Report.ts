@@ -67,7 +67,7 @@ const summary = (scenario: Scenario, peer: Peer, outcomes: ReadonlyArray<Outcome
     figure: { median: median(figures), min: Math.min(...figures), max: Math.max(...figures), unit: scenario.figure },
     perSecond: median(outcomes.map(({ messages, seconds }) => messages / seconds)),
     ...(latencies.length > 0 && { latency: medianLatency(latencies) }),
-    notes: notesOf(outcomes),
+    notes: notesOf(peer, outcomes),
     outcomes,
   }
 }
@@ -83,13 +83,13 @@ const figureOf = (figure: Figure, { memory, messages, seconds, serverCpuNs }: Ou
   }
 }
 
-const notesOf = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
+const notesOf = (peer: Peer, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
   const notes: Array<string> = []
   const memories = outcomes.flatMap(({ memory }) => memory ?? [])
   if (memories.length > 0) {
     notes.push(`${(median(memories.map(givenBack)) * 100).toFixed(0)} % given back`)
     const garbage = median(memories.map(({ connections, held, uncollected }) => (uncollected - held) / connections))
-    notes.push(`${(garbage / 1024).toFixed(1)} KB more before a collection`)
+    if (peer.collects) notes.push(`${(Math.max(0, garbage) / 1024).toFixed(1)} KB more before a collection`)
   }
   const late = outcomes.flatMap(({ latency }) => latency?.lateP99 ?? [])
   if (late.length > 0) {

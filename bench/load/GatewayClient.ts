@@ -53,12 +53,5 @@ export const greet = (peer: Sockets.Peer, channel?: string): Promise<void> =>
   })
 
 /** Connects so many clients; each has its answer. */
-export const connectAll = async (
-  port: number,
-  count: number,
-  channel?: string,
-): Promise<ReadonlyArray<Sockets.Peer>> => {
-  const peers = await Sockets.connectAll(port, count)
-  await Promise.all(peers.map((peer) => greet(peer, channel)))
-  return peers
-}
+export const connectAll = (port: number, count: number, channel?: string): Promise<ReadonlyArray<Sockets.Peer>> =>
+  Sockets.connectAll(port, count, (peer) => greet(peer, channel))

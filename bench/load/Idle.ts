@@ -1,6 +1,6 @@
 /**
  * Connections that say nothing once they have said something: what they occupy, what is given back when they leave, and
- * what their heartbeats cost. Judges memory only when it has settled and garbage is gone, which hides leaks and feigns them.
+ * what their heartbeats cost. Judges memory only when it has settled and garbage is gone: it hides leaks and feigns them.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Proc from "../harness/Proc.ts"
@@ -11,8 +11,6 @@ import * as Window from "./Window.ts"
 
 /** What each echoed connection says, once. */
 const hello = Buffer.concat([Buffer.from([0, 0, 0, 5]), Buffer.from("hello")])
-
-const headerBytes = GatewayClient.heartbeat.length
 
 /** Samples a second apart that must agree, and by how much, for memory to count as settled. */
 const settledSamples = 5
@@ -52,22 +50,16 @@ export const heartbeats = async (plan: Plan, load: Extract<Load, { kind: "heartb
 }
 
 /** Connections that have had one answer from the server, and from then on answer its heartbeats. */
-const hold = async (plan: Plan, count: number, onHeartbeat?: () => void): Promise<ReadonlyArray<Sockets.Peer>> => {
-  const gateway = plan.speaks === "gateway"
-  const peers = gateway
-    ? await GatewayClient.connectAll(plan.port, count, "idle")
-    : await Sockets.connectAll(plan.port, count)
-  if (!gateway) await Promise.all(peers.map(echoOnce))
-  for (const peer of peers) {
+const hold = (plan: Plan, count: number, onHeartbeat?: () => void): Promise<ReadonlyArray<Sockets.Peer>> =>
+  Sockets.connectAll(plan.port, count, async (peer) => {
+    await (plan.speaks === "gateway" ? GatewayClient.greet(peer, "idle") : echoOnce(peer))
     peer.receive = (buffer, bytes) => {
-      if (bytes !== headerBytes || buffer.readUInt32BE(0) !== 0)
-        throw new Error("an idle connection was sent a message")
+      const isHeartbeat = bytes === GatewayClient.heartbeat.length && buffer.readUInt32BE(0) === 0
+      if (!isHeartbeat) throw new Error("an idle connection was sent a message")
       onHeartbeat?.()
       peer.write(GatewayClient.heartbeat)
     }
-  }
-  return peers
-}
+  })
 
 const echoOnce = (peer: Sockets.Peer): Promise<void> =>
   new Promise((resolve) => {

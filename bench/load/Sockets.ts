@@ -64,13 +64,22 @@ export const connect = (port: number, index: number): Promise<Peer> =>
     })
   })
 
-/** Connects so many times, some at once. */
-export const connectAll = async (port: number, count: number): Promise<ReadonlyArray<Peer>> => {
+/** Connects so many times, some at once; each is greeted as soon as it is there, before a server tires of waiting. */
+export const connectAll = async (
+  port: number,
+  count: number,
+  greet?: (peer: Peer) => Promise<void>,
+): Promise<ReadonlyArray<Peer>> => {
+  const connectOne = async (index: number) => {
+    const peer = await connect(port, index)
+    await greet?.(peer)
+    return peer
+  }
   const peers: Array<Peer> = []
   while (peers.length < count) {
     const from = peers.length
     const size = Math.min(connectsAtOnce, count - from)
-    peers.push(...(await Promise.all(Array.from({ length: size }, (_, i) => connect(port, from + i)))))
+    peers.push(...(await Promise.all(Array.from({ length: size }, (_, i) => connectOne(from + i)))))
   }
   return peers
 }

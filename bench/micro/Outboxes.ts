@@ -2,7 +2,7 @@
  * Samples of the outbox: frames taken and written at the end of a turn, to a wire that takes everything.
  */
 import * as Effect from "effect/Effect"
-import { Connection, FrameEncoder, FrameLayout, Outbox, type Transport } from "longline"
+import { FrameEncoder, FrameLayout, Outbox, Settings, type Transport } from "longline"
 import type { Sample } from "./Sample.ts"
 
 const encoder = FrameEncoder.make(FrameLayout.u32)
@@ -20,6 +20,7 @@ class Sink implements Transport.Wire {
     return true
   }
   pausedUnsafe = (): boolean => false
+  unreadUnsafe = (): number => 0
   receivedUnsafe = (): number => 0
   unsentUnsafe = (): number => 0
   onLostUnsafe = (): void => undefined
@@ -29,7 +30,7 @@ class Sink implements Transport.Wire {
 
 const make = () => {
   const wire = new Sink()
-  const { turn } = Effect.runSync(Connection.settings)
+  const { turn } = Effect.runSync(Settings.current)
   const outbox = new Outbox.Outbox({
     wire,
     encoder,

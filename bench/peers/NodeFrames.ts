@@ -65,21 +65,14 @@ export const writeBodies = (socket: Net.Socket, bodies: ReadonlyArray<Buffer>): 
     socket.write(first)
     socket.uncork()
   } else socket.write(joined(bodies))
-  if (socket.writableLength > highWaterBytes) pauseUntilDrained(socket)
+  pauseIfSlow(socket)
 }
 
-/** The frames of the bodies in one buffer. */
-export const joined = (bodies: ReadonlyArray<Buffer>): Buffer => {
-  let bytes = 0
-  for (const body of bodies) bytes += 4 + body.length
-  const out = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (const body of bodies) {
-    out.writeUInt32BE(body.length, at)
-    body.copy(out, at + 4)
-    at += 4 + body.length
-  }
-  return out
+/** Stops reading from a client that does not read, until it has. */
+export const pauseIfSlow = (socket: Net.Socket): void => {
+  if (socket.writableLength <= highWaterBytes) return
+  socket.pause()
+  socket.once("drain", () => socket.resume())
 }
 
 /** Listens on a free port of loopback, and says which. */
@@ -90,7 +83,15 @@ export const listen = (onSocket: (socket: Net.Socket) => void): void => {
   })
 }
 
-const pauseUntilDrained = (socket: Net.Socket): void => {
-  socket.pause()
-  socket.once("drain", () => socket.resume())
+const joined = (bodies: ReadonlyArray<Buffer>): Buffer => {
+  let bytes = 0
+  for (const body of bodies) bytes += 4 + body.length
+  const out = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const body of bodies) {
+    out.writeUInt32BE(body.length, at)
+    body.copy(out, at + 4)
+    at += 4 + body.length
+  }
+  return out
 }

@@ -20,5 +20,6 @@ NodeFrames.listen((socket) => {
       at += 4 + length
     }
     socket.write(out)
+    NodeFrames.pauseIfSlow(socket)
   })
 })

@@ -50,6 +50,18 @@ export const layer = (options: {
     goodbye: Duration.fromInputUnsafe(options.goodbye ?? defaults.goodbye),
   })
 
+/** The same as numbers: milliseconds, and bytes per second. */
+export type DeadlinesMs = { readonly [K in keyof Deadlines]: number }
+
+/** Durations are for people; what runs once a read has numbers. */
+export const toMillis = (deadlines: Deadlines): DeadlinesMs => ({
+  firstFrame: Duration.toMillis(deadlines.firstFrame),
+  frame: Duration.toMillis(deadlines.frame),
+  frameBytesPerSecond: deadlines.frameBytesPerSecond,
+  writeStall: Duration.toMillis(deadlines.writeStall),
+  goodbye: Duration.toMillis(deadlines.goodbye),
+})
+
 /** Milliseconds of a monotonic clock with an arbitrary origin: for elapsed time only. */
 export const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 

@@ -7,6 +7,7 @@ import * as FrameDecoder from "../frame/FrameDecoder.ts"
 import * as WrongProtocol from "../frame/WrongProtocol.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Protocol } from "./Protocol.ts"
+import type { Turn } from "./Turn.ts"
 import { isLimited, Limiter, type RateLimit } from "./RateLimit.ts"
 
 /** What an inbox needs of its connection. */
@@ -14,6 +15,7 @@ export interface InboxOptions<In> {
   readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "heartbeat">
   readonly rateLimit: RateLimit
   readonly now: () => number
+  readonly turn: Turn
 }
 
 /** The decoding side of one connection. */
@@ -42,7 +44,7 @@ export class Inbox<In> {
   /** The messages that these chunks complete. */
   take(chunks: ReadonlyArray<Uint8Array>): Array<In> {
     const messages: Array<In> = []
-    this.receivedAt = this.#options.now()
+    this.receivedAt = this.#options.turn.now()
     for (let i = 0; i < chunks.length && this.failure === undefined; i++) {
       this.#decode(this.#decoder.push(chunks[i]!), messages, this.receivedAt)
       if (this.failure === undefined && this.#decoder.failure !== undefined) this.failure = this.#badFrame()

@@ -168,13 +168,13 @@ export class Outbox implements Flushable {
   flushUnsafe(): void {
     this.#scheduled = false
     if (this.#blocked || this.#parts.length === 0) return
-    const { now, wire } = this.#options
+    const { turn, wire } = this.#options
     const parts = this.#parts
     const chunks = this.#chunksOf(parts)
     this.#parts = []
     this.#givenBytes += this.queuedBytes
     this.queuedBytes = 0
-    this.sentAt = now()
+    this.sentAt = turn.now()
     if (!wire.writeUnsafe(chunks)) {
       this.#blocked = true
       this.#oldestUnsentAt = Math.min(this.#oldestQueuedAt, this.sentAt)
@@ -242,7 +242,7 @@ export class Outbox implements Flushable {
       from = at
       chunks.push(part instanceof SharedFrame ? part.bytes : part)
     }
-    if (at > from) chunks.push(target.subarray(from, at))
+    if (at > from) chunks.push(from === 0 ? target : target.subarray(from))
     return chunks as [Uint8Array, ...Array<Uint8Array>]
   }
 

@@ -50,7 +50,7 @@ export const layer = (options: {
 /** What is to be drained. */
 export interface Target {
   /** Tells everybody that goodbyes come after `grace`. */
-  readonly announce: (grace: Duration.Duration) => void
+  readonly announce: (grace: Duration.Duration) => Effect.Effect<unknown>
   /** The connections there are now. */
   readonly connections: () => Iterable<{ readonly closeUnsafe: (reason: CloseReason.CloseReason) => void }>
   /** Completes when nobody is left. */
@@ -60,7 +60,7 @@ export interface Target {
 /** Drains, and completes with whether it was forced: by the deadline at the latest, whatever the peers do. */
 export const run = (target: Target, settings: DrainSettings): Effect.Effect<{ readonly forced: boolean }> =>
   Effect.gen(function* () {
-    target.announce(settings.grace)
+    yield* target.announce(settings.grace)
     yield* Effect.raceFirst(target.empty, Effect.sleep(settings.grace))
     const closing = Effect.andThen(sayGoodbyes(target, settings), target.empty)
     yield* Effect.raceFirst(closing, Effect.sleep(settings.timeout))

@@ -12,8 +12,10 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
-import * as Connection from "../connection/Connection.ts"
+import type { Connection } from "../connection/Connection.ts"
+import * as Lifetime from "../connection/Lifetime.ts"
 import { monotonicMs } from "../connection/Deadlines.ts"
+import * as Settings from "../connection/Settings.ts"
 import type { Protocol } from "../connection/Protocol.ts"
 import { type AcceptFailed, type Address, hostOf, Transport, type Wire } from "../transport/Transport.ts"
 import { AdmissionLimits, Seats } from "./Admission.ts"
@@ -38,7 +40,7 @@ export const longestAcceptPause = Duration.seconds(5)
  * ends when it does.
  */
 export type Handler<In, Out, E, R> = (
-  connection: Connection.Connection<In, Out>,
+  connection: Connection<In, Out>,
   registry: Registry<Out>,
 ) => Effect.Effect<unknown, E, R> | Stream.Stream<Out, E, R>
 
@@ -72,7 +74,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
 ) {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const settings = yield* Connection.settings
+  const settings = yield* Settings.current
   const drainSettings = yield* Drain.DrainSettings
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   const events = yield* Effect.serviceOption(ServerEvents.ServerEvents)
@@ -86,7 +88,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   let goodbyes = 0
   let isDraining = false
 
-  const run = (connection: Connection.Connection<In, Out>) => {
+  const run = (connection: Connection<In, Out>) => {
     const running = handler(connection, registry)
     return Stream.isStream(running) ? Stream.runForEachArray(running, connection.sendAll) : running
   }
@@ -102,7 +104,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       // The seat is free at once; what is left of the connection is bounded by a count of its own.
       if (++goodbyes > maxGoodbyes) wire.abortUnsafe()
     })
-    return Connection.serve(
+    return Lifetime.serve(
       {
         id,
         wire,
@@ -138,7 +140,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     if (!told) return refused
     refusalsTold++
     const nothing = () => Effect.void
-    return Connection.serve(
+    return Lifetime.serve(
       { id: ++lastId, wire, protocol, settings, onOpened: nothing, onEnded: nothing },
       (connection) => connection.close(reason),
     ).pipe(Effect.andThen(refused), Effect.ensuring(Effect.sync(() => refusalsTold--)))
@@ -185,6 +187,12 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     Effect.raceFirst(FiberSet.awaitEmpty(fibers), Effect.yieldNow),
   )
 
+  const announce = (grace: Duration.Duration) =>
+    Effect.suspend(() => {
+      const message = protocol.draining(grace)
+      return message === undefined ? Effect.void : Effect.fromResult(registry.broadcast(message))
+    }).pipe(Effect.catchCause((cause) => Effect.logError("the drain cannot be announced", cause)))
+
   const drain = Effect.gen(function* () {
     isDraining = true
     yield* transport.close
@@ -196,10 +204,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     yield* publish(ServerEvents.DrainStarted({ connections, graceMs, timeoutMs }))
     const { forced } = yield* Drain.run(
       {
-        announce: (grace) => {
-          const message = protocol.draining(grace)
-          if (message !== undefined) registry.broadcast(message)
-        },
+        announce,
         connections: registry.connections,
         empty: FiberSet.awaitEmpty(fibers),
       },

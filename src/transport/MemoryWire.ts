@@ -62,6 +62,10 @@ export class MemoryWire implements Wire {
     return this.arrived.paused
   }
 
+  unreadUnsafe(): number {
+    return this.arrived.queuedBytes
+  }
+
   receivedUnsafe(): number {
     return this.arrived.received
   }

@@ -83,6 +83,10 @@ export class NodeWire implements Wire {
     return this.arrived.paused
   }
 
+  unreadUnsafe(): number {
+    return this.arrived.queuedBytes
+  }
+
   receivedUnsafe(): number {
     return this.arrived.received
   }

@@ -28,6 +28,8 @@ export class ReadQueue {
   readonly pull: Pull.Pull<Chunks, TransportError> = Effect.suspend(() => this.take())
   /** Whether the source is paused because `limitBytes` are waiting here. */
   paused = false
+  /** Bytes that wait to be pulled. */
+  queuedBytes = 0
   /** Bytes that ever arrived. */
   received = 0
 
@@ -38,7 +40,6 @@ export class ReadQueue {
   })
   private waiter: ((pull: Pull.Pull<Chunks, TransportError>) => void) | undefined = undefined
   private queued: NonEmptyArray<Uint8Array> | undefined = undefined
-  private queuedBytes = 0
   private end: End | undefined = undefined
 
   constructor(source: Source, limitBytes: number) {

@@ -83,6 +83,11 @@ export class SocketWire implements Wire {
     })
   }
 
+  /** What waits, waits in the platform's socket: this side is then paused. */
+  unreadUnsafe(): number {
+    return 0
+  }
+
   pausedUnsafe(): boolean {
     return !this.pulling && this.lost === undefined && !Deferred.isDoneUnsafe(this.readEnd)
   }

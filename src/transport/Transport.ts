@@ -133,6 +133,8 @@ export interface Wire {
   readonly writeUnsafe: (chunks: NonEmptyReadonlyArray<Uint8Array>) => boolean
   /** Completes when everything written has been taken by the system; fails with `WireLost`. Has no deadline of its own. */
   readonly drained: Effect.Effect<void, TransportError>
+  /** Bytes that arrived and wait to be pulled. */
+  readonly unreadUnsafe: () => number
   /** Bytes that ever arrived, pulled or not: it grows while the peer is alive and this side reads. */
   readonly receivedUnsafe: () => number
   /** Bytes written and not yet taken by the system. It shrinks while the peer makes progress. */

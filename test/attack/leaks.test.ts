@@ -3,6 +3,7 @@
  * descriptors, timers, seats, groups.
  */
 import { assert, describe, it } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -92,11 +93,6 @@ const endingsBeforeHandshake: ReadonlyArray<Ending> = [
   { reasons: ["WireLost"], act: ({ raw }) => Effect.sync(() => void raw.write("no handshake at all")) },
 ]
 
-const settings = Layer.mergeAll(
-  Heartbeat.layer({ interval: "100 millis", timeout: "100 millis" }),
-  Deadlines.layer({ writeStall: "100 millis", goodbye: "100 millis" }),
-)
-
 /** How the connections ended, each kind by the first of the reasons that it may have. */
 const tally = (reasons: ReadonlyArray<string>) => {
   const counts: Record<string, number> = {}
@@ -112,7 +108,13 @@ const attack = Effect.fnUntraced(function* (options: {
   readonly peers: ReadonlyArray<Ending & { readonly connect: (port: number) => Effect.Effect<Peer> }>
   readonly waves: number
   readonly perWave: number
+  /** How long a silent peer is waited for: longer than the longest turn, in which no bytes are read. */
+  readonly patience: Duration.Input
 }) {
+  const settings = Layer.mergeAll(
+    Heartbeat.layer({ interval: options.patience, timeout: options.patience }),
+    Deadlines.layer({ writeStall: options.patience, goodbye: "100 millis" }),
+  )
   const gauge = fiberGauge()
   const { events, layer } = record()
   const held = { count: 0 }
@@ -176,19 +178,21 @@ describe("a server holds what it held before, after", () => {
       peers: endings.map((ending) => ({ ...ending, connect: connectPlain })),
       waves: 9,
       perWave: 200,
+      patience: "150 millis",
     }),
   )
 
   it.live("200 connections on tls that ended in every way, before the handshake and after it", () => {
     const { ca, server } = makeCertificates()
     return attack({
-      transport: TlsTransport.layer({ port: 0, handshakeTimeout: "300 millis", ...server }),
+      transport: TlsTransport.layer({ port: 0, handshakeTimeout: "1 second", ...server }),
       peers: [
         ...endings.map((ending) => ({ ...ending, connect: connectTls(ca) })),
         ...endingsBeforeHandshake.map((ending) => ({ ...ending, connect: connectPlain })),
       ],
       waves: 2,
       perWave: 100,
+      patience: "400 millis",
     })
   })
 })

@@ -7,7 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
-import { type Connection, ConnectionError, type Settings } from "../../src/connection/Connection.ts"
+import { type Connection, ConnectionError } from "../../src/connection/Connection.ts"
+import type { Settings } from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as WrongProtocol from "../../src/frame/WrongProtocol.ts"
@@ -368,17 +369,19 @@ describe("A goodbye", () => {
     }),
   )
 
-  it.effect("that throws is not said, and the connection ends all the same", () =>
+  it.effect("that throws is not said, and is the reason for which the connection ends", () =>
     Effect.gen(function* () {
+      const defect = new Error("no goodbye")
       const goodbye = (): string => {
-        throw new Error("no goodbye")
+        throw defect
       }
+      const failed = CloseReason.HandlerFailed({ cause: Cause.die(defect) })
       const { connection, peer, serving } = yield* open({ protocol: { ...protocol, goodbye } }, () => Effect.never)
-      yield* Effect.exit(connection.close())
-      assert.deepStrictEqual(yield* connection.closed, CloseReason.Done())
+      yield* connection.close()
+      assert.deepStrictEqual(yield* connection.closed, failed)
       assert.deepStrictEqual(yield* peer.listen, [])
       peer.wire.endUnsafe()
-      assert.deepStrictEqual(yield* Fiber.join(serving), CloseReason.Done())
+      assert.deepStrictEqual(yield* Fiber.join(serving), failed)
     }),
   )
 })

@@ -7,6 +7,8 @@ import * as Deferred from "effect/Deferred"
 import * as Attribute from "../../src/connection/Attribute.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import * as Connection from "../../src/connection/Connection.ts"
+import * as Lifetime from "../../src/connection/Lifetime.ts"
+import * as Settings from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import { HandshakeFailed, TransportError, WireLost } from "../../src/transport/Transport.ts"
 import { MemoryWire } from "../../src/transport/MemoryWire.ts"
@@ -65,7 +67,7 @@ describe("messages", () => {
     Effect.gen(function* () {
       const { batches, end, handler } = collecting()
       const { connection, peer } = yield* open({ protocol }, handler)
-      peer.say("a", "?", "b")
+      peer.write(Buffer.concat([frames("a", "?", "b"), Buffer.from("ffffffff", "hex")]))
       const reason = CloseReason.BadMessage({ error: refusal("decode", "?") })
       assert.deepStrictEqual(yield* connection.closed, reason)
       yield* settled
@@ -292,12 +294,12 @@ describe("a wire", () => {
       const error = new TransportError({ reason: new HandshakeFailed({ code: "ERR_SSL_WRONG_VERSION_NUMBER" }) })
       const wire = new MemoryWire({ _tag: "Memory", name: "peer" }, { readBufferBytes: 1, writeHighWaterBytes: 1 })
       const ended: Array<unknown> = []
-      const reason = yield* Connection.serve(
+      const reason = yield* Lifetime.serve(
         {
           id: 1,
           wire: Object.assign(wire, { opened: Effect.fail(error) }),
           protocol,
-          settings: yield* Connection.settings,
+          settings: yield* Settings.current,
           onOpened: () => Effect.die("opened"),
           onEnded: (...end) => Effect.sync(() => void ended.push(...end)),
         },
@@ -319,8 +321,8 @@ describe("a wire", () => {
       wire.resetUnsafe()
       yield* wire.closed
       const nothing = () => Effect.void
-      const reason = yield* Connection.serve(
-        { id: 1, wire, protocol, settings: yield* Connection.settings, onOpened: nothing, onEnded: nothing },
+      const reason = yield* Lifetime.serve(
+        { id: 1, wire, protocol, settings: yield* Settings.current, onOpened: nothing, onEnded: nothing },
         () => Effect.never,
       )
       const error = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })

@@ -138,7 +138,7 @@ describe("A frame", () => {
     }),
   )
 
-  it.effect("is not too slow while the handler is busy, and has its time again when it reads on", () =>
+  it.effect("is not too slow while bytes wait for a busy handler, and has its time again when it reads on", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* opened((connection) =>
         Effect.gen(function* () {
@@ -148,10 +148,10 @@ describe("A frame", () => {
         }),
       )
       peer.write(Buffer.concat([frame("hello"), large.subarray(0, 5)]))
-      yield* pass("16 seconds")
+      yield* pass("5 seconds")
       peer.write(large.subarray(5, 6))
       // It was found late, and excused, at 11 s.
-      yield* pass(5999)
+      yield* pass(16_999)
       assert.isTrue(isOpen(connection))
       yield* pass(1)
       assert.deepStrictEqual(yield* connection.closed, slow(6))
@@ -200,13 +200,13 @@ describe("LazyDeadline", () => {
   it.effect("passes once, at its time", () =>
     Effect.gen(function* () {
       const { deadline, passed } = yield* lazy(1000)
-      deadline.set(2500)
-      yield* pass(2499)
+      deadline.set(2001)
+      yield* pass(2000)
       assert.deepStrictEqual(passed, [])
       yield* pass(1)
-      assert.deepStrictEqual(passed, [2500])
+      assert.deepStrictEqual(passed, [2001])
       yield* pass("1 hour")
-      assert.deepStrictEqual(passed, [2500])
+      assert.deepStrictEqual(passed, [2001])
     }),
   )
 

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
-import { frame, now, open, pass, texts } from "../support/connections.ts"
+import { frame, now, open, pass, settled, texts } from "../support/connections.ts"
 
 const protocol = texts
 const settings = { heartbeat: { interval: Duration.seconds(25), timeout: Duration.seconds(10) } }
@@ -194,7 +194,9 @@ describe("A heartbeat", () => {
         Effect.andThen(connection.receive, Effect.never),
       ).pipe(drawing(0.5))
       yield* Effect.forkScoped(peer.listen)
-      peer.write(Buffer.concat([frame("hello"), frame("news").subarray(0, 6)]))
+      peer.write(frame("hello"))
+      yield* settled
+      peer.write(frame("news").subarray(0, 6))
       yield* pass("25 seconds")
       yield* pass("10 seconds")
       assert.deepStrictEqual(yield* connection.closed, timedOut)

@@ -45,7 +45,7 @@ const steps: fc.Arbitrary<Array<Step>> = fc.array(
       }),
       weight: 6,
     },
-    { arbitrary: fc.nat({ max: 50_000 }).map((bytes): Step => ({ _tag: "Take", bytes })), weight: 1 },
+    { arbitrary: fc.integer({ min: 500, max: 50_000 }).map((bytes): Step => ({ _tag: "Take", bytes })), weight: 1 },
     { arbitrary: fc.constantFrom<Step>({ _tag: "Turn" }, { _tag: "Stall" }, { _tag: "Unstall" }), weight: 3 },
   ),
   { maxLength: 40, size: "max" },

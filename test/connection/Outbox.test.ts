@@ -81,7 +81,7 @@ describe("An outbox", () => {
 
   it.effect("shares one buffer with the other outboxes of its turn, and never a byte of it", () =>
     Effect.gen(function* () {
-      const turn = new Turn()
+      const turn = new Turn(() => 0)
       const [a, b] = [yield* Outboxes.make({ turn }), yield* Outboxes.make({ turn })]
       a.outbox.offer("a")
       b.outbox.offer("b")

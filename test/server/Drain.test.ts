@@ -93,7 +93,7 @@ describe("a drain", () => {
         const closeUnsafe = () => void times.push(clock.currentTimeMillisUnsafe() - start)
         const connections = Array.from({ length: count }, () => ({ closeUnsafe }))
         const draining = Drain.run(
-          { announce: () => undefined, connections: () => connections, empty: Effect.never },
+          { announce: () => Effect.void, connections: () => connections, empty: Effect.never },
           { grace: Duration.zero, timeout: Duration.seconds(10), forced: Effect.never },
         )
         yield* within("10 seconds", draining)
@@ -120,9 +120,9 @@ describe("a drain", () => {
         last = clock.currentTimeMillisUnsafe()
       }
       const connections = Array.from({ length: 3000 }, () => ({ closeUnsafe }))
-      const target = { announce: () => undefined, connections: () => connections, empty: Effect.never }
+      const target = { announce: () => Effect.void, connections: () => connections, empty: Effect.never }
       const settings = { grace: Duration.zero, timeout: Duration.seconds(10), forced: Effect.never }
-      const late = { ...clock, sleep }
+      const late = Object.assign(Object.create(clock) as Clock.Clock, { sleep })
       yield* within("11 seconds", Effect.provideService(Drain.run(target, settings), Clock.Clock, late))
       assert.closeTo(last, 7500, 5)
     }),
@@ -133,7 +133,7 @@ describe("a drain", () => {
       let goodbyes = 0
       const connections = Array.from({ length: 100 }, () => ({ closeUnsafe: () => void goodbyes++ }))
       const settings = { grace: Duration.zero, timeout: Duration.zero, forced: Effect.never }
-      yield* Drain.run({ announce: () => undefined, connections: () => connections, empty: Effect.never }, settings)
+      yield* Drain.run({ announce: () => Effect.void, connections: () => connections, empty: Effect.never }, settings)
       assert.strictEqual(goodbyes, 100)
     }),
   )
@@ -288,6 +288,7 @@ describe("during a drain", () => {
           const server = yield* serve(echo, { settings: Layer.merge(patient, yielding) })
           yield* settle
           let lost = 0
+          // Run within one turn, so that they are all there when the accept loop next looks.
           for (let i = 0; i < 100; i++) Effect.runSync(server.memory.connect).onLostUnsafe(() => lost++)
           for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
           yield* Effect.forkChild(server.stop, { startImmediately: true })

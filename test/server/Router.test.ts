@@ -82,7 +82,7 @@ describe("the types of a router", () => {
 
   it("let a middleware take errors and requirements away", () => {
     const route = Router.make(options, {
-      say: () => Effect.flatMap(User, (user) => Effect.fail(new Error(user))),
+      say: () => Effect.flatMap(User, (user) => Effect.fail(Number(user))),
       leave: () => Effect.void,
     })
     expectTypeOf(ignoreErrors(withUser("ada")(route))).toEqualTypeOf<Router.Route<Inbound, string, never, never>>()

@@ -10,7 +10,9 @@ import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { type Codec, CodecError } from "../../src/codec/Codec.ts"
 import type { CloseReason } from "../../src/connection/CloseReason.ts"
-import * as Connection from "../../src/connection/Connection.ts"
+import type * as Connection from "../../src/connection/Connection.ts"
+import * as Lifetime from "../../src/connection/Lifetime.ts"
+import * as Settings from "../../src/connection/Settings.ts"
 import * as Protocol from "../../src/connection/Protocol.ts"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
@@ -94,7 +96,7 @@ export class Peer {
 /** What `open` may be told beside the handler. */
 export interface Options<In, Out> {
   readonly protocol: Protocol.Protocol<In, Out>
-  readonly settings?: Partial<Connection.Settings>
+  readonly settings?: Partial<Settings.Settings>
   readonly readBufferBytes?: number
   readonly writeHighWaterBytes?: number
   /** Runs before the handler. */
@@ -127,12 +129,12 @@ export const open = Effect.fnUntraced(function* <In, Out, E, R>(
   MemoryWire.joinUnsafe(peer.wire, wire)
   const ended: Array<CloseReason> = []
   let opened: Connection.Connection<In, Out> | undefined
-  const serving = yield* Connection.serve(
+  const serving = yield* Lifetime.serve(
     {
       id: 1,
       wire,
       protocol: options.protocol,
-      settings: { ...(yield* Connection.settings), ...options.settings },
+      settings: { ...(yield* Settings.current), ...options.settings },
       onOpened: (connection) =>
         Effect.suspend(() => {
           opened = connection

@@ -51,7 +51,7 @@ export const make = (options: Options = {}) =>
     const outbox = new Outbox.Outbox({
       wire,
       encoder,
-      turn: options.turn ?? new Turn(),
+      turn: options.turn ?? new Turn(() => Deadlines.monotonicMs(clock)),
       maxBytes: options.maxBytes ?? Infinity,
       maxAgeMs: options.maxAgeMs ?? Infinity,
       writeStallMs: options.writeStallMs ?? Infinity,

@@ -1,0 +1,159 @@
+/**
+ * The reading half of a connection: pulls the wire, hands on what the inbox makes of it, a batch for a read, and holds
+ * the peer to the deadlines of its frames. Hot: one hoisted Effect a read. Sends nothing and ends nothing: it reports.
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import type { TransportError, Wire } from "../transport/Transport.ts"
+import * as CloseReason from "./CloseReason.ts"
+import { ConnectionError } from "./Connection.ts"
+import * as Deadlines from "./Deadlines.ts"
+import { Inbox, type InboxOptions } from "./Inbox.ts"
+
+/** What a reader needs of its connection. */
+export interface ReaderOptions<In> extends InboxOptions<In> {
+  readonly wire: Wire
+  readonly deadlines: Deadlines.DeadlinesMs
+  readonly fork: (effect: Effect.Effect<void>) => void
+  /** Why the connection has ended, if it has: nothing more is read then. */
+  readonly ended: () => CloseReason.CloseReason | undefined
+  /** Called when the peer's bytes, or their absence, are a reason to end. */
+  readonly onReason: (reason: CloseReason.CloseReason) => void
+}
+
+/** A batch of messages; fails with the reason why there are no more. */
+export type Batch<In> = Pull.Pull<Arr.NonEmptyReadonlyArray<In>, ConnectionError>
+
+/** What one peer sends. */
+export class Reader<In> {
+  readonly inbox: Inbox<In>
+  /** Whether the peer has sent FIN. */
+  peerEnded = false
+
+  readonly #options: ReaderOptions<In>
+  readonly #openedAt: number
+  readonly #deadline: Deadlines.LazyDeadline
+  /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
+  #rest: Array<In> = []
+  #arrivingFrame = -1
+  #arrivingSince = 0
+
+  constructor(options: ReaderOptions<In>) {
+    const { deadlines, fork, now } = options
+    this.#options = options
+    this.inbox = new Inbox(options)
+    this.#openedAt = now()
+    this.#deadline = new Deadlines.LazyDeadline({
+      now,
+      fork,
+      leastMs: Math.min(deadlines.firstFrame, deadlines.frame),
+      onPassed: () => this.#late(),
+    })
+    this.#deadline.set(this.#openedAt + deadlines.firstFrame)
+    this.#read = Effect.matchCauseEffect(options.wire.pull, {
+      onSuccess: (chunks) => this.#received(chunks),
+      onFailure: (cause) => this.#left(cause),
+    })
+  }
+
+  /** The next batch: what one read brought, or what `one` has left of it. */
+  readonly batch: Batch<In> = Effect.suspend(() => {
+    if (this.#rest.length > 0) {
+      const rest = this.#rest.reverse()
+      this.#rest = []
+      return Effect.succeed(rest as Arr.NonEmptyArray<In>)
+    }
+    const ended = this.#options.ended()
+    if (ended !== undefined) return Effect.fail(new ConnectionError({ reason: ended }))
+    // What is held came before what failed.
+    const heldMs = this.inbox.heldMs
+    if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
+    return this.inbox.failure === undefined ? this.#read : this.#fail(this.inbox.failure)
+  })
+
+  /** The next message. */
+  get one(): Pull.Pull<In, ConnectionError> {
+    return Effect.suspend(() => {
+      if (this.#rest.length > 0) return Effect.succeed(this.#rest.pop() as In)
+      return Effect.map(this.batch, (messages) => {
+        this.#rest = messages.slice(1).reverse()
+        return messages[0]
+      })
+    })
+  }
+
+  /** Whether a frame is arriving, within its deadline, and all that came of it was taken. */
+  get isArriving(): boolean {
+    return this.inbox.arriving !== undefined && this.#options.wire.unreadUnsafe() === 0
+  }
+
+  /** Nothing is late any more. */
+  liftDeadlines(): void {
+    this.#deadline.lift()
+  }
+
+  readonly #read: Batch<In>
+
+  #received(chunks: ReadonlyArray<Uint8Array>): Batch<In> {
+    const messages = this.inbox.take(chunks)
+    this.#watch()
+    return this.#deliver(messages)
+  }
+
+  #left(cause: Cause.Cause<TransportError | Cause.Done>): Batch<In> {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+    const failure = Cause.squash(cause)
+    if (!Cause.isDone(failure)) return this.#fail(CloseReason.WireLost({ error: failure as TransportError }))
+    this.peerEnded = true
+    this.#deadline.lift()
+    const truncated = this.inbox.end()
+    return truncated === undefined ? Cause.done() : this.#fail(truncated)
+  }
+
+  #deliver(messages: Array<In>): Batch<In> {
+    return Arr.isArrayNonEmpty(messages) ? Effect.succeed(messages) : this.batch
+  }
+
+  #fail(reason: CloseReason.CloseReason): Effect.Effect<never, ConnectionError> {
+    this.#options.onReason(reason)
+    return Effect.fail(new ConnectionError({ reason: this.#options.ended() ?? reason }))
+  }
+
+  #watch(): void {
+    const arriving = this.inbox.arriving
+    const isFirst = this.inbox.frames === 0
+    if (arriving === undefined && !isFirst) return this.#deadline.lift()
+    let at = isFirst ? this.#openedAt + this.#options.deadlines.firstFrame : Infinity
+    if (arriving !== undefined) {
+      if (this.inbox.arrivingFrame !== this.#arrivingFrame) {
+        this.#arrivingFrame = this.inbox.arrivingFrame
+        this.#arrivingSince = this.inbox.receivedAt
+      }
+      at = Math.min(at, this.#arrivingSince + this.#allowedMs(arriving.declaredBytes))
+    }
+    this.#deadline.set(at)
+  }
+
+  #allowedMs(declaredBytes = 0): number {
+    const { frame, frameBytesPerSecond } = this.#options.deadlines
+    return frame + (declaredBytes / frameBytesPerSecond) * 1000
+  }
+
+  #late(): void {
+    const { deadlines, now, onReason, wire } = this.#options
+    const arriving = this.inbox.arriving
+    if (wire.unreadUnsafe() > 0 || wire.pausedUnsafe()) {
+      // The handler is busy, not the peer late: what is missing may be waiting here.
+      this.#arrivingSince = now()
+      this.#deadline.set(this.#arrivingSince + this.#allowedMs(arriving?.declaredBytes))
+    } else if (this.inbox.frames === 0 && now() >= this.#openedAt + deadlines.firstFrame) {
+      onReason(CloseReason.FirstFrameLate({ limitMs: deadlines.firstFrame }))
+    } else if (arriving !== undefined) {
+      const { declaredBytes = 0, receivedBytes } = arriving
+      const limitMs = Math.round(this.#allowedMs(declaredBytes))
+      onReason(CloseReason.FrameTooSlow({ limitMs, declaredBytes, receivedBytes }))
+    }
+  }
+}
