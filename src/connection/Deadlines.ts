@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 
 /** How long a peer may take for what; `Duration.infinity` switches a limit off. */
 export interface Deadlines {
-  /** From the opened connection to its first complete frame, heartbeats included. Default 10 s. */
+  /** From the first read to the first complete frame, heartbeats included. Default 10 s. */
   readonly firstFrame: Duration.Duration
   /** From the first byte of a frame to its last, for every frame. Default 10 s. */
   readonly frame: Duration.Duration

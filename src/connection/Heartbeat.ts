@@ -50,7 +50,7 @@ export interface Pulse {
   readonly sentAt: () => number
   /** How many bytes ever came, also those that nobody has taken yet. */
   readonly receivedBytes: () => number
-  /** Whether silence is not the peer's: this side has stopped reading, or a frame is arriving within its own deadline. */
+  /** Whether silence is no sign of death: the peer has sent FIN, this side has stopped reading, or a frame is arriving. */
   readonly isExcused: () => boolean
   readonly probe: () => void
 }

@@ -113,7 +113,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   }
 
   isExcused(): boolean {
-    return this.#options.wire.pausedUnsafe() || this.#reader.isArriving
+    return this.#reader.peerEnded || this.#options.wire.pausedUnsafe() || this.#reader.isArriving
   }
 
   probe(): void {

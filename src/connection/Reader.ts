@@ -33,7 +33,8 @@ export class Reader<In> {
   peerEnded = false
 
   readonly #options: ReaderOptions<In>
-  readonly #openedAt: number
+  /** When the first read began; NaN before. Nobody is late before anybody listens. */
+  #listensSince = NaN
   readonly #deadline: Deadlines.LazyDeadline
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
   #rest: Array<In> = []
@@ -44,14 +45,12 @@ export class Reader<In> {
     const { deadlines, fork, now } = options
     this.#options = options
     this.inbox = new Inbox(options)
-    this.#openedAt = now()
     this.#deadline = new Deadlines.LazyDeadline({
       now,
       fork,
       leastMs: Math.min(deadlines.firstFrame, deadlines.frame),
       onPassed: () => this.#late(),
     })
-    this.#deadline.set(this.#openedAt + deadlines.firstFrame)
     this.#read = Effect.matchCauseEffect(options.wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
       onFailure: (cause) => this.#left(cause),
@@ -70,7 +69,9 @@ export class Reader<In> {
     // What is held came before what failed.
     const heldMs = this.inbox.heldMs
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
-    return this.inbox.failure === undefined ? this.#read : this.#fail(this.inbox.failure)
+    if (this.inbox.failure !== undefined) return this.#fail(this.inbox.failure)
+    if (Number.isNaN(this.#listensSince)) this.#listen()
+    return this.#read
   })
 
   /** The next message. */
@@ -95,6 +96,11 @@ export class Reader<In> {
   }
 
   readonly #read: Batch<In>
+
+  #listen(): void {
+    this.#listensSince = this.#options.now()
+    this.#deadline.set(this.#listensSince + this.#options.deadlines.firstFrame)
+  }
 
   #received(chunks: ReadonlyArray<Uint8Array>): Batch<In> {
     const messages = this.inbox.take(chunks)
@@ -125,7 +131,7 @@ export class Reader<In> {
     const arriving = this.inbox.arriving
     const isFirst = this.inbox.frames === 0
     if (arriving === undefined && !isFirst) return this.#deadline.lift()
-    let at = isFirst ? this.#openedAt + this.#options.deadlines.firstFrame : Infinity
+    let at = isFirst ? this.#listensSince + this.#options.deadlines.firstFrame : Infinity
     if (arriving !== undefined) {
       if (this.inbox.arrivingFrame !== this.#arrivingFrame) {
         this.#arrivingFrame = this.inbox.arrivingFrame
@@ -148,7 +154,7 @@ export class Reader<In> {
       // The handler is busy, not the peer late: what is missing may be waiting here.
       this.#arrivingSince = now()
       this.#deadline.set(this.#arrivingSince + this.#allowedMs(arriving?.declaredBytes))
-    } else if (this.inbox.frames === 0 && now() >= this.#openedAt + deadlines.firstFrame) {
+    } else if (this.inbox.frames === 0 && now() >= this.#listensSince + deadlines.firstFrame) {
       onReason(CloseReason.FirstFrameLate({ limitMs: deadlines.firstFrame }))
     } else if (arriving !== undefined) {
       const { declaredBytes = 0, receivedBytes } = arriving

@@ -203,6 +203,18 @@ describe("A heartbeat", () => {
     }),
   )
 
+  it.effect("does not end a peer that has sent FIN and waits for its answer", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened((connection) =>
+        Effect.andThen(reading(connection), Effect.andThen(Effect.sleep("1 hour"), connection.send("answer"))),
+      )
+      peer.wire.endUnsafe()
+      yield* pass("1 hour")
+      assert.strictEqual((yield* connection.closed)._tag, "PeerClosed")
+      assert.strictEqual(peer.heard.at(-1), "answer")
+    }),
+  )
+
   it.effect("is never sent with an infinite interval, nor by a protocol without one", () =>
     Effect.gen(function* () {
       const infinite = { heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) } }
