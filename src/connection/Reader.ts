@@ -60,7 +60,7 @@ export class Reader<In> {
   /** The next batch: what one read brought, or what `one` has left of it. */
   readonly batch: Batch<In> = Effect.suspend(() => {
     if (this.#rest.length > 0) {
-      const rest = this.#rest.reverse()
+      const rest = this.#rest.toReversed()
       this.#rest = []
       return Effect.succeed(rest as Arr.NonEmptyArray<In>)
     }
@@ -79,7 +79,7 @@ export class Reader<In> {
     return Effect.suspend(() => {
       if (this.#rest.length > 0) return Effect.succeed(this.#rest.pop() as In)
       return Effect.map(this.batch, (messages) => {
-        this.#rest = messages.slice(1).reverse()
+        this.#rest = messages.slice(1).toReversed()
         return messages[0]
       })
     })
