@@ -64,8 +64,7 @@ export interface Server<in out Out> {
 export const serve = <In, Out, E, R>(
   protocol: Protocol<In, Out>,
   handler: Handler<In, Out, E, R>,
-): Layer.Layer<never, never, Transport | Exclude<R, Scope.Scope>> =>
-  Layer.effectDiscard(make(protocol, handler))
+): Layer.Layer<never, never, Transport | Exclude<R, Scope.Scope>> => Layer.effectDiscard(make(protocol, handler))
 
 /** The rung below `serve`: the running server, for as long as the scope is open. */
 export const make = Effect.fnUntraced(function* <In, Out, E, R>(
