@@ -6,8 +6,8 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Schema } from "effect"
-import { Attribute, CloseReason, JsonCodec, Protocol, Router, Server, TcpTransport } from "longline"
-import { LogEvents, ServerEvents } from "longline"
+import { Attribute, CloseReason, Drain, JsonCodec, Protocol, Router } from "longline"
+import { LogEvents, Server, ServerEvents, TcpTransport } from "longline"
 
 const Join = Schema.Struct({ type: Schema.tag("join"), name: Schema.NonEmptyString, room: Schema.NonEmptyString })
 const Say = Schema.Struct({ type: Schema.tag("say"), text: Schema.String })
@@ -52,4 +52,4 @@ const Main = Server.serve(Chat, Router.handler(route)).pipe(
   Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })

@@ -6,7 +6,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Layer, Result, Stream } from "effect"
-import { Codec, FrameLayout, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
+import { Codec, Drain, FrameLayout, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
 
 interface Query {
   readonly type: "Q" | "X"
@@ -51,4 +51,4 @@ const Main = TypedServer.pipe(
   Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })

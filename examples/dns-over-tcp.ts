@@ -7,7 +7,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Layer, Stream } from "effect"
-import { FrameLayout, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
+import { Drain, FrameLayout, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
 import { codec, type Query, rcode, type Response, type } from "./dns/Message.ts"
 
 const apex = "example.test"
@@ -46,4 +46,4 @@ const Main = Server.serve(Dns, ({ messages }) => messages.pipe(Stream.timeout("1
   Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })

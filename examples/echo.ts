@@ -5,7 +5,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Layer } from "effect"
-import { Codec, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
+import { Codec, Drain, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
 
 const Echo = Protocol.fromCodec({ name: "echo", codec: Codec.bytes })
 
@@ -14,4 +14,4 @@ const Main = Server.serve(Echo, (connection) => connection.messages).pipe(
   Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })

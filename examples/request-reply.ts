@@ -6,7 +6,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Schema, Stream } from "effect"
-import { JsonCodec, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
+import { Drain, JsonCodec, LogEvents, Protocol, Server, ServerEvents, TcpTransport } from "longline"
 
 const Id = Schema.Int.check(Schema.isGreaterThan(0))
 const Sum = Schema.Struct({ type: Schema.tag("sum"), id: Id, numbers: Schema.Array(Schema.Finite) })
@@ -48,4 +48,4 @@ const Main = CallsServer.pipe(
   Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
 )
 
-NodeRuntime.runMain(Layer.launch(Main))
+NodeRuntime.runMain(Layer.launch(Main), { teardown: Drain.teardown })

@@ -7,8 +7,8 @@ import * as FrameDecoder from "../frame/FrameDecoder.ts"
 import * as WrongProtocol from "../frame/WrongProtocol.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Protocol } from "./Protocol.ts"
-import type { Turn } from "./Turn.ts"
 import { isLimited, Limiter, type RateLimit } from "./RateLimit.ts"
+import type { Turn } from "./Turn.ts"
 
 /** What an inbox needs of its connection. */
 export interface InboxOptions<In> {

@@ -1,6 +1,6 @@
 /**
  * A connection at work: its reader and its outbox, and the one reason for which it ends.
- * Runs no handler: `Connection.serve` does.
+ * Runs no handler: `Lifetime.serve` does.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

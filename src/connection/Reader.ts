@@ -33,6 +33,8 @@ export class Reader<In> {
   peerEnded = false
 
   readonly #options: ReaderOptions<In>
+  /** One read of the wire and what comes of it: made once, run for every read. */
+  readonly #read: Batch<In>
   /** When the first read began; NaN before. Nobody is late before anybody listens. */
   #listensSince = NaN
   readonly #deadline: Deadlines.LazyDeadline
@@ -94,8 +96,6 @@ export class Reader<In> {
   liftDeadlines(): void {
     this.#deadline.lift()
   }
-
-  readonly #read: Batch<In>
 
   #listen(): void {
     this.#listensSince = this.#options.now()

@@ -29,7 +29,10 @@ export type ServerEvent = Data.TaggedEnum<{
     readonly durationMs: number
   }
   DrainStarted: { readonly connections: number; readonly graceMs: number; readonly timeoutMs: number }
-  /** `aborted` connections were reset at the deadline, or because the drain was forced. */
+  /**
+   * `aborted` connections were reset at the deadline, or because the drain was forced; those whose handler cannot be
+   * interrupted are among them.
+   */
   DrainEnded: { readonly aborted: number; readonly forced: boolean }
 }>
 

@@ -17,9 +17,10 @@ import * as RateLimit from "../../src/connection/RateLimit.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
 import * as Server from "../../src/server/Server.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { backTo, destroyAll, dial, fiberGauge, holdings, once, portOf } from "../support/attackers.ts"
-import { type Client, frameOf, listen, record, tagged, Text } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { backTo, destroyAll, dial, fiberGauge, holdings, once } from "../support/attackers.ts"
+import { frame } from "../support/frames.ts"
+import { type Client, listen, record, tagged, Text } from "../support/served.ts"
+import { portOf, until } from "../support/wires.ts"
 
 /** Echoes; asked to flood, it sends ten megabytes, waiting for its peer or not. */
 const handler = (connection: Connection<string, string>) => {
@@ -85,20 +86,20 @@ describe("hostile peers", () => {
     Effect.gen(function* () {
       const settings = Deadlines.layer({ frame: "300 millis", frameBytesPerSecond: 1_000_000 })
       const { attack, besides, reasons } = yield* serve(settings)
-      const frame = frameOf("x".repeat(50_000))
+      const slow = frame("x".repeat(50_000))
       const sockets = yield* attack(20)
       let at = 0
       yield* besides(
         until(() => {
           if (reasons().length === sockets.length) return true
-          for (const socket of sockets) socket.write(frame.subarray(at, at + 1))
+          for (const socket of sockets) socket.write(slow.subarray(at, at + 1))
           at++
           return false
         }),
       )
       for (const reason of reasons()) {
         const receivedBytes = reason._tag === "FrameTooSlow" ? reason.receivedBytes : 0
-        const expected = { limitMs: 350, declaredBytes: frame.length, receivedBytes }
+        const expected = { limitMs: 350, declaredBytes: slow.length, receivedBytes }
         assert.deepStrictEqual(reason, CloseReason.FrameTooSlow(expected))
         assert.isTrue(receivedBytes > 0 && receivedBytes <= at)
       }
@@ -123,7 +124,7 @@ describe("hostile peers", () => {
       const { attack, besides, reasons, server } = yield* serve(RateLimit.layer({ heartbeatsPerSecond: 100 }))
       const [many, few] = yield* attack(2)
       many!.write(Buffer.alloc(16_000 * 4))
-      few!.write(Buffer.concat([Buffer.alloc(100 * 4), frameOf("still here")]))
+      few!.write(Buffer.concat([Buffer.alloc(100 * 4), frame("still here")]))
       few!.resume()
       yield* besides(
         Effect.andThen(
@@ -154,7 +155,7 @@ describe("hostile peers", () => {
     Effect.gen(function* () {
       const { attack, besides, reasons } = yield* serve(Deadlines.layer({ writeStall: "300 millis" }))
       const [socket] = yield* attack(1)
-      socket!.write(frameOf("flood"))
+      socket!.write(frame("flood"))
       yield* besides(until(() => reasons().length === 1))
       const [reason] = reasons()
       assert.isTrue(reason?._tag === "WriteStalled" && reason.limitMs === 300)
@@ -167,7 +168,7 @@ describe("hostile peers", () => {
     Effect.gen(function* () {
       const { attack, besides, reasons } = yield* serve(Outbox.layer({ maxBytes: 500_000 }))
       const [socket] = yield* attack(1)
-      socket!.write(frameOf("flood unsafe"))
+      socket!.write(frame("flood unsafe"))
       yield* besides(until(() => reasons().length === 1))
       const [reason] = reasons()
       assert.isTrue(reason?._tag === "SlowConsumer" && reason.limit === "bytes" && reason.allowed === 500_000)
@@ -206,7 +207,7 @@ describe("hostile peers", () => {
       // It reads nothing, so it sees neither the goodbye nor the reset: its own descriptor stays.
       const socket = dial(portOf(server.address)).pause()
       yield* Effect.addFinalizer(() => destroyAll([socket]))
-      socket.write(frameOf("hello"))
+      socket.write(frame("hello"))
       yield* until(() => tagged(events, "ConnectionClosed").length === 1)
       const [closed] = tagged(events, "ConnectionClosed")
       assert.deepStrictEqual(closed?.reason, CloseReason.HeartbeatTimeout({ intervalMs: 100, timeoutMs: 100 }))

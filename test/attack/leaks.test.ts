@@ -19,10 +19,11 @@ import { DrainEnded } from "../../src/server/ServerEvents.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
 import { Transport } from "../../src/transport/Transport.ts"
-import { backTo, destroyAll, dial, fiberGauge, holdings, once, portOf } from "../support/attackers.ts"
+import { backTo, destroyAll, dial, fiberGauge, holdings, once } from "../support/attackers.ts"
 import { makeCertificates } from "../support/certificates.ts"
-import { frameOf, record, tagged, Text } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { frame } from "../support/frames.ts"
+import { record, tagged, Text } from "../support/served.ts"
+import { portOf, until } from "../support/wires.ts"
 
 const acts = new Map<string, (connection: Connection<string, string>) => Effect.Effect<void, unknown>>([
   ["fail", () => Effect.fail("failed")],
@@ -65,7 +66,7 @@ const write =
 
 const reset: Ending["act"] = ({ socket, raw }) =>
   Effect.gen(function* () {
-    socket.write(frameOf("hello"))
+    socket.write(frame("hello"))
     yield* once(socket, "data")
     raw.resetAndDestroy()
   })
@@ -73,18 +74,18 @@ const reset: Ending["act"] = ({ socket, raw }) =>
 const givenUp = ["HeartbeatTimeout", "WriteStalled", "SlowConsumer"] as const
 
 const endings: ReadonlyArray<Ending> = [
-  { reasons: ["PeerClosed"], act: write(frameOf("hello"), (socket) => socket.end()) },
+  { reasons: ["PeerClosed"], act: write(frame("hello"), (socket) => socket.end()) },
   { reasons: ["WireLost"], act: reset },
   { reasons: givenUp, act: () => Effect.void },
   { reasons: ["WrongProtocol"], act: write("GET / HTTP/1.1\r\nHost: here\r\n\r\n") },
   { reasons: ["BadFrame"], act: write(Buffer.from("fffffff0deadbeef", "hex")) },
-  { reasons: ["BadMessage"], act: write(frameOf("bad")) },
-  { reasons: ["Application"], act: write(frameOf("kick")) },
-  { reasons: ["HandlerFailed"], act: write(frameOf("fail")) },
-  { reasons: ["HandlerFailed"], act: write(frameOf("die")) },
-  { reasons: ["Truncated"], act: write(frameOf("truncated").subarray(0, 9), (socket) => socket.end()) },
+  { reasons: ["BadMessage"], act: write(frame("bad")) },
+  { reasons: ["Application"], act: write(frame("kick")) },
+  { reasons: ["HandlerFailed"], act: write(frame("fail")) },
+  { reasons: ["HandlerFailed"], act: write(frame("die")) },
+  { reasons: ["Truncated"], act: write(frame("truncated").subarray(0, 9), (socket) => socket.end()) },
   // Paused before it has a listener: it never reads.
-  { reasons: givenUp, act: write(frameOf("flood"), (socket) => socket.pause()) },
+  { reasons: givenUp, act: write(frame("flood"), (socket) => socket.pause()) },
 ]
 
 /** What a peer of TLS may do besides, on its plain socket. */

@@ -13,8 +13,9 @@ import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/Frame
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as WrongProtocol from "../../src/frame/WrongProtocol.ts"
 import { TransportError, WireLost } from "../../src/transport/Transport.ts"
-import { frame, open, pass, refusal, type Served, settled, texts } from "../support/connections.ts"
-import { until } from "../support/wires.ts"
+import { open, pass, refusal, type Served, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
+import { settled, until } from "../support/wires.ts"
 
 const protocol = texts
 

@@ -12,7 +12,9 @@ import * as Settings from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import { HandshakeFailed, TransportError, WireLost } from "../../src/transport/Transport.ts"
 import { MemoryWire } from "../../src/transport/MemoryWire.ts"
-import { frame, frames, open, pass, refusal, settled, texts } from "../support/connections.ts"
+import { open, pass, refusal, texts } from "../support/connections.ts"
+import { frame, frames } from "../support/frames.ts"
+import { settled } from "../support/wires.ts"
 
 const protocol = texts
 const tooLarge = (declared: number, limit = 65_536) =>

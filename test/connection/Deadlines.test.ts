@@ -6,7 +6,8 @@ import * as Stream from "effect/Stream"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
-import { frame, now, open, pass, texts } from "../support/connections.ts"
+import { now, open, pass, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
 
 const protocol = { ...texts, heartbeat: "empty" as const }
 // No probe comes in between.

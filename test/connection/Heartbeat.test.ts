@@ -8,7 +8,9 @@ import * as Stream from "effect/Stream"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
-import { frame, now, open, pass, settled, texts } from "../support/connections.ts"
+import { now, open, pass, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
+import { settled } from "../support/wires.ts"
 
 const protocol = texts
 const settings = { heartbeat: { interval: Duration.seconds(25), timeout: Duration.seconds(10) } }

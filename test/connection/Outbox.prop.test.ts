@@ -3,9 +3,8 @@ import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { arenaBytes } from "../../src/connection/Turn.ts"
 import { flushBytes, referenceBytes, SharedFrame } from "../../src/connection/Outbox.ts"
-import { settled } from "../support/connections.ts"
+import { pattern, readAll, settled } from "../support/wires.ts"
 import * as Outboxes from "../support/outboxes.ts"
-import { pattern, readAll } from "../support/wires.ts"
 
 /** Around every threshold, header or no header; small ones often, so that many share one write. */
 const lengths = fc.oneof(

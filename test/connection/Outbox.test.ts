@@ -7,9 +7,10 @@ import { ConnectionError } from "../../src/connection/Connection.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
 import { Turn } from "../../src/connection/Turn.ts"
 import { TransportError, WireLost } from "../../src/transport/Transport.ts"
-import { frame, open, pass, settled, texts } from "../support/connections.ts"
+import { open, pass, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
+import { readAll, settled } from "../support/wires.ts"
 import * as Outboxes from "../support/outboxes.ts"
-import { readAll } from "../support/wires.ts"
 
 const body = (length: number, byte = 1) => new Uint8Array(length).fill(byte)
 const sizes = (writes: ReadonlyArray<ReadonlyArray<Uint8Array>>) =>

@@ -9,7 +9,8 @@ import { SharedFrame } from "../../src/connection/Outbox.ts"
 import * as Protocol from "../../src/connection/Protocol.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
-import { frame, refusal, text, texts } from "../support/connections.ts"
+import { refusal, text, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
 
 const tooLarge = (declared: number, limit: number) => new FrameError({ reason: new FrameTooLarge({ limit, declared }) })
 

@@ -11,7 +11,9 @@ import { Turn } from "../../src/connection/Turn.ts"
 import * as RateLimit from "../../src/connection/RateLimit.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
 import { TransportError, WireLost } from "../../src/transport/Transport.ts"
-import { frames, now, open, pass, settled, texts } from "../support/connections.ts"
+import { now, open, pass, texts } from "../support/connections.ts"
+import { frames } from "../support/frames.ts"
+import { settled } from "../support/wires.ts"
 
 describe("TokenBucket", () => {
   it("holds a second of tokens, and not one more", () => {

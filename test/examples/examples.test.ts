@@ -1,7 +1,8 @@
 /** The examples as people run them: processes, talked to over real sockets. Needs a build. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
-import { dial, example, frame, start } from "./support.ts"
+import { frame } from "../support/frames.ts"
+import { dial, example, start } from "./support.ts"
 
 const folder = new URL("../../examples/", import.meta.url)
 

@@ -6,6 +6,7 @@ import { afterAll, assert, beforeAll } from "@effect/vitest"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
+import { frame } from "../support/frames.ts"
 import * as Spawned from "../support/spawned.ts"
 
 /** A server program that listens. */
@@ -35,8 +36,8 @@ export const example = (name: string): (() => Example) => {
   afterAll(async () => {
     const exit = await running?.stop()
     assert.deepStrictEqual(
-      { signal: exit?.signal, last: /drained: \d+ connections reset/.exec(running?.lines.at(-1) ?? "")?.[0] },
-      { signal: null, last: "drained: 0 connections reset" },
+      { ...exit, last: /drained: \d+ connections reset/.exec(running?.lines.at(-1) ?? "")?.[0] },
+      { code: 0, signal: null, last: "drained: 0 connections reset" },
     )
   })
   return () => running!
@@ -93,11 +94,4 @@ const peerOf = (socket: Socket): Peer => {
     },
     end: () => void socket.end(),
   }
-}
-
-/** A body behind its length. */
-export const frame = (body: string): Buffer => {
-  const bytes = Buffer.from(`\0\0\0\0${body}`)
-  bytes.writeUInt32BE(bytes.length - 4)
-  return bytes
 }

@@ -16,8 +16,9 @@ import * as Admission from "../../src/server/Admission.ts"
 import * as Server from "../../src/server/Server.ts"
 import { ConnectionRefused } from "../../src/server/ServerEvents.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
-import { closings, frameOf, type Served, serve, settle, tagged } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { frame } from "../support/frames.ts"
+import { closings, type Served, serve, tagged } from "../support/served.ts"
+import { settled, until } from "../support/wires.ts"
 
 const echo = (connection: Connection<string, string>) => connection.messages
 
@@ -89,7 +90,7 @@ describe("a server that is full", () => {
         const refused = yield* server.connect("ada")
         yield* until(() => refused.state() === "fin")
         assert.deepStrictEqual(refused.heard, ["bye Refused"])
-        yield* settle
+        yield* settled
         const reason = CloseReason.Refused({ limit: limit as keyof typeof limits, allowed: 1, observed: 1 })
         const expected = ConnectionRefused({ peer: { _tag: "Memory", name: "ada" }, reason, told: true })
         assert.deepStrictEqual(tagged(server.events, "ConnectionRefused"), [expected])
@@ -117,7 +118,7 @@ describe("a server that is full", () => {
     Effect.gen(function* () {
       const server = yield* serve(echo, { settings: Admission.layer({ maxConnections: 0 }) })
       const lost = yield* connectSilent(server, Server.maxRefusalsTold + 2)
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(lost, [Server.maxRefusalsTold + 1, Server.maxRefusalsTold + 2])
       const told = () => tagged(server.events, "ConnectionRefused").map((event) => event.told)
       assert.deepStrictEqual(told(), [false, false])
@@ -138,7 +139,7 @@ describe("a server that is full", () => {
       yield* until(() => server.seatsTaken() === Server.maxGoodbyes + 2)
       yield* Deferred.succeed(all, undefined)
       yield* until(() => server.seatsTaken() === 0)
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(lost, [Server.maxGoodbyes + 1, Server.maxGoodbyes + 2])
       yield* TestClock.adjust("12 seconds")
       yield* until(() => lost.length === Server.maxGoodbyes + 2)
@@ -160,7 +161,7 @@ const connectSilent = Effect.fnUntraced(function* (server: Served, count: number
 })
 
 describe("a seat is free at once, though its peer stays, after", () => {
-  const write = (text: string) => (wire: MemoryWire) => Effect.sync(() => void wire.writeUnsafe([frameOf(text)]))
+  const write = (text: string) => (wire: MemoryWire) => Effect.sync(() => void wire.writeUnsafe([frame(text)]))
   const adjust = (duration: Duration.Input) => () => TestClock.adjust(duration)
   const endings: Record<string, readonly [reason: string, act: (wire: MemoryWire) => Effect.Effect<void>]> = {
     "the peer's FIN": ["PeerClosed", (wire) => Effect.sync(() => wire.endUnsafe())],
@@ -178,7 +179,7 @@ describe("a seat is free at once, though its peer stays, after", () => {
       "Truncated",
       (wire) =>
         Effect.sync(() => {
-          wire.writeUnsafe([frameOf("whole").subarray(0, 6)])
+          wire.writeUnsafe([frame("whole").subarray(0, 6)])
           wire.endUnsafe()
         }),
     ],
@@ -190,9 +191,9 @@ describe("a seat is free at once, though its peer stays, after", () => {
         Effect.andThen(
           Effect.sync(() => {
             wire.stallUnsafe()
-            wire.writeUnsafe([frameOf("flood")])
+            wire.writeUnsafe([frame("flood")])
           }),
-          Effect.andThen(settle, TestClock.adjust("4 seconds")),
+          Effect.andThen(settled, TestClock.adjust("4 seconds")),
         ),
     ],
   }
@@ -216,11 +217,11 @@ describe("a seat is free at once, though its peer stays, after", () => {
         const wire = yield* server.memory.connect
         yield* until(() => server.seatsTaken() === 1)
         yield* act(wire)
-        yield* settle
+        yield* settled
         assert.deepStrictEqual(closings(server.events), [reason])
         assert.deepStrictEqual([server.seatsTaken(), server.registry.size], [0, 0])
         yield* server.connect()
-        yield* settle
+        yield* settled
         assert.deepStrictEqual([server.seatsTaken(), tagged(server.events, "ConnectionRefused")], [1, []])
       }),
     )

@@ -22,8 +22,8 @@ import * as Server from "../../src/server/Server.ts"
 import { DrainEnded, type ServerEvent } from "../../src/server/ServerEvents.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import { Transport, type Wire } from "../../src/transport/Transport.ts"
-import { closings, listen, record, serve, settle, tagged, Text, within } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { closings, listen, record, serve, tagged, Text, within } from "../support/served.ts"
+import { settled, until } from "../support/wires.ts"
 
 const echo = (connection: Connection<string, string>) => connection.messages
 
@@ -41,7 +41,7 @@ describe("a drain", () => {
   it.effect("without connections is over at once", () =>
     Effect.gen(function* () {
       const server = yield* serve(echo, { settings: patient })
-      yield* settle
+      yield* settled
       yield* server.stop
       assert.deepStrictEqual(ended(server.events), [DrainEnded({ aborted: 0, forced: false })])
     }),
@@ -51,18 +51,18 @@ describe("a drain", () => {
     Effect.gen(function* () {
       const server = yield* serve(echo, { settings: patient })
       const client = yield* server.connect()
-      yield* settle
+      yield* settled
       yield* Effect.forkChild(server.stop, { startImmediately: true })
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(client.heard, ["draining in 5000"])
       assert.strictEqual(
         (yield* Effect.flip(server.connect())).message,
         "cannot connect to memory:memory: ECONNREFUSED",
       )
       client.say("still served")
-      yield* settle
+      yield* settled
       yield* TestClock.adjust(4999)
-      yield* settle
+      yield* settled
       assert.deepStrictEqual([client.heard, client.state()], [["draining in 5000", "still served"], "open"])
       yield* TestClock.adjust(1)
       yield* until(() => client.state() === "fin")
@@ -74,9 +74,9 @@ describe("a drain", () => {
     Effect.gen(function* () {
       const server = yield* serve(echo, { settings: patient })
       const client = yield* server.connect()
-      yield* settle
+      yield* settled
       const stopping = yield* Effect.forkChild(server.stop, { startImmediately: true })
-      yield* settle
+      yield* settled
       client.wire.endUnsafe()
       yield* until(() => stopping.pollUnsafe() !== undefined)
       assert.deepStrictEqual(closings(server.events), ["PeerClosed"])
@@ -146,12 +146,12 @@ describe("the deadline of a drain", () => {
     aborted: number,
   ) {
     const stopping = yield* Effect.forkChild(server.stop, { startImmediately: true })
-    yield* settle
+    yield* settled
     yield* TestClock.adjust(14_999)
-    yield* settle
+    yield* settled
     assert.isUndefined(stopping.pollUnsafe())
     yield* TestClock.adjust(1)
-    yield* settle
+    yield* settled
     assert.deepStrictEqual(stopping.pollUnsafe(), Exit.void)
     assert.deepStrictEqual(ended(server.events), [DrainEnded({ aborted, forced: false })])
   })
@@ -162,7 +162,7 @@ describe("the deadline of a drain", () => {
       const server = yield* serve(() => flood, { settings: patient })
       const wire = yield* server.memory.connect
       wire.stallUnsafe()
-      yield* settle
+      yield* settled
       yield* expectDeadline(server, 1)
       const client = yield* listen(wire)
       assert.strictEqual(client.state(), "ECONNRESET")
@@ -182,7 +182,7 @@ describe("the deadline of a drain", () => {
       Effect.gen(function* () {
         const server = yield* serve(() => handler, { settings: patient })
         const client = yield* server.connect()
-        yield* settle
+        yield* settled
         yield* expectDeadline(server, 1)
         assert.deepStrictEqual(client.heard, ["draining in 5000", "bye Draining"])
         assert.notStrictEqual(client.state(), "open")
@@ -195,9 +195,9 @@ describe("the deadline of a drain", () => {
         const settings = Layer.merge(patient, Drain.layer({ forced: Effect.void }))
         const server = yield* serve(() => handler, { settings })
         const client = yield* server.connect()
-        yield* settle
+        yield* settled
         yield* server.stop
-        yield* settle
+        yield* settled
         assert.deepStrictEqual(ended(server.events), [DrainEnded({ aborted: 1, forced: true })])
         assert.strictEqual(client.state(), "ECONNRESET")
         assert.deepStrictEqual([server.registry.size, server.seatsTaken()], [0, 0])
@@ -208,7 +208,7 @@ describe("the deadline of a drain", () => {
   it.effect("holds against a connection whose handshake is not done", () =>
     Effect.gen(function* () {
       const shaking = yield* serveShaking(() => Effect.never)
-      yield* settle
+      yield* settled
       assert.strictEqual(shaking.server.seatsTaken(), 1)
       yield* expectDeadline(shaking, 1)
       assert.strictEqual(shaking.client.state(), "ECONNRESET")
@@ -245,9 +245,9 @@ describe("during a drain", () => {
   it.effect("a handshake that is done then is answered with the goodbye", () =>
     Effect.gen(function* () {
       const shaking = yield* serveShaking(() => Effect.never)
-      yield* settle
+      yield* settled
       const stopping = yield* Effect.forkChild(shaking.stop, { startImmediately: true })
-      yield* settle
+      yield* settled
       yield* Deferred.succeed(shaking.opened, undefined)
       yield* until(() => stopping.pollUnsafe() !== undefined)
       assert.deepStrictEqual([shaking.client.heard, shaking.client.state()], [["bye Draining"], "fin"])
@@ -286,15 +286,15 @@ describe("during a drain", () => {
           // The accept loop yields several times while it gives a hundred wires away.
           const yielding = Layer.succeed(Scheduler.MaxOpsBeforeYield, 64)
           const server = yield* serve(echo, { settings: Layer.merge(patient, yielding) })
-          yield* settle
+          yield* settled
           let lost = 0
           // Run within one turn, so that they are all there when the accept loop next looks.
           for (let i = 0; i < 100; i++) Effect.runSync(server.memory.connect).onLostUnsafe(() => lost++)
           for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
           yield* Effect.forkChild(server.stop, { startImmediately: true })
-          yield* settle
+          yield* settled
           yield* TestClock.adjust("15 seconds")
-          yield* settle
+          yield* settled
           assert.strictEqual(lost, 100)
         }),
     )
@@ -306,16 +306,16 @@ describe("during a drain", () => {
       const settings = Layer.merge(patient, Drain.layer({ grace: "5 seconds", forced: Deferred.await(second) }))
       const server = yield* serve(echo, { settings })
       const client = yield* server.connect()
-      yield* settle
+      yield* settled
       const stopping = yield* Effect.forkChild(server.stop, { startImmediately: true })
       yield* TestClock.adjust("1 second")
-      yield* settle
+      yield* settled
       assert.isUndefined(stopping.pollUnsafe())
       yield* Deferred.succeed(second, undefined)
       yield* until(() => stopping.pollUnsafe() !== undefined)
       assert.deepStrictEqual([closings(server.events), server.seatsTaken()], [["Draining"], 0])
       assert.deepStrictEqual(ended(server.events), [DrainEnded({ aborted: 1, forced: true })])
-      yield* settle
+      yield* settled
       assert.strictEqual(client.state(), "ECONNRESET")
     }),
   )
@@ -326,7 +326,7 @@ describe("during a drain", () => {
       const scope = yield* Scope.make()
       const Served = Server.serve(Text, echo).pipe(Layer.provideMerge(MemoryTransport.layer()), Layer.provide(layer))
       yield* Layer.buildWithScope(Served, scope)
-      yield* settle
+      yield* settled
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(ended(events), [DrainEnded({ aborted: 0, forced: false })])
     }),

@@ -10,8 +10,8 @@ import type { Connection } from "../../src/connection/Connection.ts"
 import type { SharedFrame } from "../../src/connection/Outbox.ts"
 import type { Protocol } from "../../src/connection/Protocol.ts"
 import { LiveRegistry } from "../../src/server/Registry.ts"
-import { serve, serveProtocol, settle, Text } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { serve, serveProtocol, Text } from "../support/served.ts"
+import { settled, until } from "../support/wires.ts"
 
 /** `Text` with its encodings counted, which refuses to say `unsayable`. */
 const counting = () => {
@@ -171,7 +171,7 @@ describe("a server's registry", () => {
       yield* until(() => server.registry.group("room")?.size === 3 && server.registry.groups === 2)
       ada!.say("hello")
       yield* until(() => bob!.heard.length + eve!.heard.length === 2)
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(
         clients.map(({ heard }) => heard),
         [[], ["hello"], ["hello"], []],
@@ -199,11 +199,11 @@ describe("a server's registry", () => {
       while (server.registry.group("room")?.size === 3) {
         server.registry.group("room")!.broadcast(text)
         sent++
-        yield* settle
+        yield* settled
       }
       // 1 MiB is the outbox's limit.
       assert.strictEqual(sent, Math.ceil(2 ** 20 / (text.length + 4)))
-      yield* settle
+      yield* settled
       assert.deepStrictEqual([reader.heard.length, last.heard.length], [sent, sent])
       assert.deepStrictEqual([server.registry.size, reader.state(), last.state()], [2, "open", "open"])
     }),

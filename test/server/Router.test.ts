@@ -13,8 +13,8 @@ import * as JsonCodec from "../../src/codec/JsonCodec.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import * as Protocol from "../../src/connection/Protocol.ts"
 import * as Router from "../../src/server/Router.ts"
-import { serveProtocol, settle, tagged, Text } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { serveProtocol, tagged, Text } from "../support/served.ts"
+import { settled, until } from "../support/wires.ts"
 
 const Say = Schema.Struct({ type: Schema.tag("say"), text: Schema.String })
 const Leave = Schema.Struct({ type: Schema.tag("leave"), why: Schema.Finite })
@@ -121,7 +121,7 @@ describe("a router", () => {
       const client = yield* server.connect()
       client.say(say("slow"), leave(7), say("quick"))
       client.say(say("late"))
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(seen, ["slow begins"])
       yield* Deferred.succeed(gate, undefined)
       yield* until(() => seen.includes("late ends") && client.heard.length > 0)
@@ -158,7 +158,7 @@ describe("a router", () => {
       client.say(leave(1), say("kick me"))
       yield* until(() => client.state() === "fin")
       client.say(leave(2))
-      yield* settle
+      yield* settled
       assert.deepStrictEqual([seen, client.heard], [[1], ["bye Application"]])
     }),
   )

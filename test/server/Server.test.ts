@@ -16,8 +16,8 @@ import * as Server from "../../src/server/Server.ts"
 import * as ServerEvents from "../../src/server/ServerEvents.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import { AcceptFailed, Transport } from "../../src/transport/Transport.ts"
-import { build, closings, listen, serve, settle, tagged, Text, within } from "../support/served.ts"
-import { until } from "../support/wires.ts"
+import { build, closings, listen, serve, tagged, Text, within } from "../support/served.ts"
+import { settled, until } from "../support/wires.ts"
 
 const echo = (connection: Connection<string, string>) => connection.messages
 
@@ -76,7 +76,7 @@ describe("handlers", () => {
         const failing = yield* server.connect()
         const after = yield* server.connect()
         yield* until(() => failing.state() === "fin")
-        yield* settle
+        yield* settled
         assert.deepStrictEqual(failing.heard, ["bye HandlerFailed"])
         const [closed, ...others] = tagged(server.events, "ConnectionClosed")
         assert.deepStrictEqual(others, [])
@@ -106,7 +106,7 @@ describe("handlers", () => {
       yield* server.connect()
       first.wire.abortUnsafe()
       yield* until(() => released.length > 0)
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(released, [1])
       yield* within("1 second", server.stop)
       assert.deepStrictEqual(released, [1, 2])
@@ -160,7 +160,7 @@ describe("events", () => {
       yield* TestClock.adjust(1500)
       client.say("bad")
       yield* until(() => client.state() === "fin")
-      yield* settle
+      yield* settled
       yield* server.stop
       const peer = { _tag: "Memory", name: "ada" } as const
       const reason = tagged(server.events, "ConnectionClosed")[0]!.reason
@@ -202,10 +202,10 @@ describe("accepts that fail", () => {
         for (const _ of expected) yield* server.memory.failAccept("EMFILE")
         yield* server.connect()
         for (const [index, pauseMs] of pausesMs.entries()) {
-          yield* settle
+          yield* settled
           assert.deepStrictEqual(pauses(server.events), expected.slice(0, index + 1))
           yield* TestClock.adjust(pauseMs - 1)
-          yield* settle
+          yield* settled
           assert.deepStrictEqual(pauses(server.events), expected.slice(0, index + 1))
           assert.strictEqual(server.seatsTaken(), 0)
           yield* TestClock.adjust(1)
@@ -241,7 +241,7 @@ describe("accepts that fail", () => {
       yield* until(() => server.seatsTaken() === 1)
       yield* server.memory.failAccept("EBADF")
       yield* server.connect()
-      yield* settle
+      yield* settled
       assert.deepStrictEqual(pauses(server.events), [
         ["peer", "ECONNABORTED", 0],
         ["peer", "ECONNRESET", 0],
@@ -258,9 +258,9 @@ describe("accepts that fail", () => {
       const { memory, transport } = yield* MemoryTransport.make()
       yield* build(Server.serve(Text, echo).pipe(Layer.provide(Layer.succeed(Transport, transport))))
       const client = yield* listen(yield* memory.connect)
-      yield* settle
+      yield* settled
       yield* transport.close
-      yield* settle
+      yield* settled
       client.say("still")
       yield* until(() => client.heard.length > 0)
       assert.deepStrictEqual(client.heard, ["still"])

@@ -7,13 +7,9 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
-import type { Address } from "../../src/transport/Transport.ts"
 import { until } from "./wires.ts"
 
 const ignore = (): void => {}
-
-/** The port of a server on tcp. */
-export const portOf = (address: Address): number => (address._tag === "Tcp" ? address.port : 0)
 
 /** A socket on its way to a local port. It reads when somebody listens for `data`, and its errors are its own affair. */
 export const dial = (port: number): Net.Socket =>

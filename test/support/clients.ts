@@ -5,21 +5,16 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
-import * as FrameEncoder from "../../src/frame/FrameEncoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
 import * as Drain from "../../src/server/Drain.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
+import { frames } from "./frames.ts"
 
 const layout = FrameLayout.makeUnsafe({ maxFrameBytes: 2 ** 21 })
-const encoder = FrameEncoder.make(layout)
-
-/** The frame of a body. */
-export const frame = (body: string): Uint8Array => Result.getOrThrow(encoder.encode(Buffer.from(body)))
 
 /** What a client was sent. */
 export type Message = { readonly type: string; readonly [key: string]: unknown }
@@ -34,6 +29,23 @@ export interface Client {
   /** Sends a message and takes the next one. */
   readonly ask: (message: object) => Effect.Effect<Message | "closed">
 }
+
+/** What tells messages apart: the type, and the code if it has one. */
+export const codeOf = (message: Message | "closed") =>
+  message === "closed" ? message : [message.type, message["code"]]
+
+/** The next message, which has to be the last one. */
+export const lastOf = (client: Client): Effect.Effect<Message | "closed"> =>
+  Effect.gen(function* () {
+    const message = yield* client.next
+    const behind = yield* client.next
+    if (behind !== "closed")
+      return yield* Effect.die(new Error(`not the last: ${JSON.stringify(behind)} came behind it`))
+    return message
+  })
+
+/** A body of so many bytes that fits no message. */
+export const nonsense = (bytes: number): string => JSON.stringify({ type: "nonsense", pad: "x".repeat(bytes - 28) })
 
 const make = (wire: MemoryWire): Client => {
   const decoder = FrameDecoder.make(layout)
@@ -52,7 +64,7 @@ const make = (wire: MemoryWire): Client => {
     })
   })
   const send: Client["send"] = (...messages) =>
-    void wire.writeUnsafe([Buffer.concat(messages.map((message) => frame(JSON.stringify(message))))])
+    void wire.writeUnsafe([frames(...messages.map((message) => JSON.stringify(message)))])
   return {
     wire,
     send,

@@ -12,12 +12,13 @@ import { type Codec, CodecError } from "../../src/codec/Codec.ts"
 import type { CloseReason } from "../../src/connection/CloseReason.ts"
 import type * as Connection from "../../src/connection/Connection.ts"
 import * as Lifetime from "../../src/connection/Lifetime.ts"
-import * as Settings from "../../src/connection/Settings.ts"
 import * as Protocol from "../../src/connection/Protocol.ts"
+import * as Settings from "../../src/connection/Settings.ts"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import { MemoryWire } from "../../src/transport/MemoryWire.ts"
-import { readAll } from "./wires.ts"
+import { frames } from "./frames.ts"
+import { readAll, settled } from "./wires.ts"
 
 const refused = (direction: "decode" | "encode", actual: string) =>
   Result.fail(new CodecError({ direction, path: "", expected: "text without a question mark", actual }))
@@ -42,17 +43,6 @@ export const texts = Protocol.fromCodec({
 /** What `texts` refuses in this message. */
 export const refusal = (direction: "decode" | "encode", message: string): CodecError =>
   Result.getOrThrow(Result.flip(direction === "decode" ? text.decode(Buffer.from(message)) : text.encode(message)))
-
-/** One frame of `u32`. */
-export const frame = (body: string | Uint8Array): Buffer => {
-  const bytes = Buffer.from(body)
-  const header = Buffer.alloc(4)
-  header.writeUInt32BE(bytes.length)
-  return Buffer.concat([header, bytes])
-}
-
-/** Frames side by side, as one read brings them. */
-export const frames = (...bodies: ReadonlyArray<string>): Buffer => Buffer.concat(bodies.map(frame))
 
 /** The other end of a connection. */
 export class Peer {
@@ -145,16 +135,6 @@ export const open = Effect.fnUntraced(function* <In, Out, E, R>(
     handler,
   ).pipe(Effect.forkScoped({ startImmediately: true }))
   return { peer, connection: opened!, wire, serving, ended } satisfies Served<In, Out>
-})
-
-/** Lets some turns of the event loop pass: in memory, more than bytes need to cross and everybody to answer them. */
-export const settled: Effect.Effect<void> = Effect.callback((resume) => {
-  let turns = 0
-  const turn = (): void => {
-    if (++turns === 10) resume(Effect.void)
-    else setImmediate(turn)
-  }
-  turn()
 })
 
 /** Moves the test's clock, with everything settled before and after. */

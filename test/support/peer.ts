@@ -4,7 +4,8 @@
 import * as Net from "node:net"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
-import { frame, type Message } from "./clients.ts"
+import type { Message } from "./clients.ts"
+import { frame } from "./frames.ts"
 
 /** One client; `heartbeats` counts those received, which are no messages. */
 export interface Peer {

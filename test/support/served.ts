@@ -14,13 +14,13 @@ import { TestClock } from "effect/testing"
 import { CodecError } from "../../src/codec/Codec.ts"
 import * as Protocol from "../../src/connection/Protocol.ts"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
-import * as FrameEncoder from "../../src/frame/FrameEncoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as Server from "../../src/server/Server.ts"
 import { type ServerEvent, ServerEvents } from "../../src/server/ServerEvents.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import { Transport, type TransportError, type Wire } from "../../src/transport/Transport.ts"
-import { until } from "./wires.ts"
+import { frame } from "./frames.ts"
+import { settled } from "./wires.ts"
 
 /** Text both ways. `bad` is no message; the goodbye is `bye` and the reason's tag, a drain is announced with its grace. */
 export const Text: Protocol.Protocol<string, string> = Protocol.fromCodec({
@@ -38,11 +38,6 @@ export const Text: Protocol.Protocol<string, string> = Protocol.fromCodec({
   goodbye: (reason) => `bye ${reason._tag}`,
   draining: (grace) => `draining in ${Duration.toMillis(grace)}`,
 })
-
-const encoder = FrameEncoder.make(FrameLayout.u32)
-
-/** The frame of a text. */
-export const frameOf = (text: string): Uint8Array => Result.getOrThrow(encoder.encode(Buffer.from(text)))
 
 /** Somebody at the other end of a wire. */
 export interface Client {
@@ -78,7 +73,7 @@ export const listen = (wire: Wire): Effect.Effect<Client, never, Scope.Scope> =>
       Effect.forkScoped({ startImmediately: true }),
     )
     const say = (...texts: ReadonlyArray<string>): void => {
-      const frames = texts.map(frameOf)
+      const frames = texts.map(frame)
       if (Arr.isArrayNonEmpty(frames)) wire.writeUnsafe(frames)
     }
     return { wire, heard, state: () => state, say }
@@ -151,17 +146,11 @@ export const build = Effect.fnUntraced(function* <A, E, R>(layer: Layer.Layer<A,
   return yield* Layer.buildWithScope(layer, scope)
 })
 
-/** Lets so many turns of the event loop pass that whatever needs no clock has happened. */
-export const settle: Effect.Effect<void> = Effect.suspend(() => {
-  let turns = 0
-  return until(() => ++turns > 20)
-})
-
 /** Runs an effect under the test's clock, moved on until it has ended. */
 export const within = Effect.fnUntraced(function* <A, E, R>(duration: Duration.Input, effect: Effect.Effect<A, E, R>) {
   const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
   yield* TestClock.adjust(duration)
-  yield* settle
+  yield* settled
   const exit = fiber.pollUnsafe()
   assert.isDefined(exit, `not done after ${Duration.format(Duration.fromInputUnsafe(duration))}`)
   return yield* exit

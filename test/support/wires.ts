@@ -92,6 +92,12 @@ export const until = (fact: () => boolean): Effect.Effect<void> =>
     })
   })
 
+/** Lets so many turns of the event loop pass that whatever needs no clock has happened, in memory at least. */
+export const settled: Effect.Effect<void> = Effect.suspend(() => {
+  let turns = 0
+  return until(() => ++turns > 20)
+})
+
 /** The port of a tcp address, 0 for any other. */
 export const portOf = (address: Address): number => (address._tag === "Tcp" ? address.port : 0)
 

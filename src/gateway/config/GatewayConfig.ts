@@ -68,7 +68,7 @@ export const load = (
  * Where the readings say to listen: a unix socket or a TCP port, never both.
  * Beyond loopback only with `--insecure`, because the gateway cannot tell its peers apart yet; neither can TLS alone.
  */
-export const listenOf = ({
+const listenOf = ({
   host,
   port,
   unix,
@@ -93,7 +93,7 @@ export const listenOf = ({
 }
 
 /** The TLS files that the readings name, complete, or none at all. A certificate and its key come together. */
-export const tlsFilesOf = ({
+const tlsFilesOf = ({
   tlsCert,
   tlsKey,
   tlsClientCa,

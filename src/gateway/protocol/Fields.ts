@@ -19,9 +19,6 @@ export const defaultTimeoutMs = 10_000
 /** Publications that one `history` may ask for. */
 export const maxHistoryLimit = 1000
 
-/** Publications in a `history` that does not say. */
-export const defaultHistoryLimit = 100
-
 // `\p{Cc}` is exactly C0, DEL and C1; `\p{Cs}` matches a lone surrogate only, which has no UTF-8.
 const nameCharacters = /^[^\p{Cc}\p{Cs}]+$/u
 

@@ -1,0 +1,116 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import { codeOf, gateway, lastOf, type Message, nonsense } from "../support/clients.ts"
+import { frame } from "../support/frames.ts"
+
+describe("hostile or clumsy clients", () => {
+  it.effect("a message that fits nothing is error 107 with its path; a body that is no object is bye 4501", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway()).connect()
+      assert.deepStrictEqual(yield* client.ask({ type: "publish", id: 2, channel: "a" }), {
+        type: "error",
+        id: 2,
+        code: 107,
+        message: "expected any JSON value at data, got nothing",
+        retry: false,
+      })
+      assert.deepStrictEqual(codeOf(yield* client.ask({ type: "shout" })), ["error", 107])
+      client.wire.writeUnsafe([frame("[]")])
+      assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4501])
+    }),
+  )
+
+  it.effect("once connected, a frame may have 64 KiB; one byte more is bye 4505", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway()).connect()
+      client.wire.writeUnsafe([frame(nonsense(64 * 1024))])
+      assert.deepStrictEqual(codeOf(yield* client.next), ["error", 107])
+      client.wire.writeUnsafe([frame(nonsense(64 * 1024 + 1)).subarray(0, 4)])
+      assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4505])
+    }),
+  )
+
+  it.effect("commands over the rate are error 111 with the time to wait, then they are welcome again", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway({ commandsPerSecond: 2 })).connect()
+      const ask = client.ask({ type: "unsubscribe", id: 2, channel: "a" })
+      assert.deepStrictEqual(codeOf(yield* ask), ["unsubscribed", undefined])
+      assert.deepStrictEqual(codeOf(yield* ask), ["unsubscribed", undefined])
+      assert.deepStrictEqual(yield* ask, {
+        type: "error",
+        id: 2,
+        code: 111,
+        message: "more than 2 commands per second",
+        retry: true,
+        waitMs: 500,
+      })
+      yield* TestClock.adjust(500)
+      assert.deepStrictEqual(codeOf(yield* ask), ["unsubscribed", undefined])
+    }),
+  )
+
+  it.effect("a publish without id over the rate is error 111 without id", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway({ commandsPerSecond: 1 })).connect()
+      client.send({ type: "publish", channel: "a", data: 1 })
+      const { id, code } = (yield* client.ask({ type: "publish", channel: "a", data: 1 })) as Message
+      assert.deepStrictEqual([id, code], [undefined, 111])
+    }),
+  )
+
+  it.effect("a client that goes on over the rate for 10 s is bye 4300", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* gateway({ commandsPerSecond: 1 })).connect()
+      const messages = [1, 2, 3].map((id) => ({ type: "unsubscribe", id, channel: "a" }))
+      for (let second = 0; second < 10; second++) {
+        client.send(...messages)
+        const answers = [yield* client.next, yield* client.next, yield* client.next]
+        assert.deepStrictEqual(
+          answers.map((answer) => (answer as Message)["code"]),
+          [undefined, 111, 111],
+        )
+        yield* TestClock.adjust(1_000)
+      }
+      client.send(...messages)
+      yield* client.next
+      assert.deepInclude((yield* lastOf(client)) as Message, { type: "bye", code: 4300, retry: "backoff" })
+    }),
+  )
+
+  it.effect("heartbeats count against the rate, and a flood of them is bye 4300", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ commandsPerSecond: 10 })
+      const [counted, flooding] = [yield* connect(), yield* connect()]
+      counted.wire.writeUnsafe([Buffer.alloc(4 * 9)])
+      assert.deepStrictEqual(codeOf(yield* counted.ask({ type: "unsubscribe", id: 2, channel: "a" })), [
+        "unsubscribed",
+        undefined,
+      ])
+      assert.deepStrictEqual(codeOf(yield* counted.ask({ type: "unsubscribe", id: 2, channel: "a" })), ["error", 111])
+      flooding.wire.writeUnsafe([Buffer.alloc(4 * 11)])
+      assert.deepStrictEqual(codeOf(yield* lastOf(flooding)), ["bye", 4300])
+    }),
+  )
+
+  it.effect("a subscriber that does not read is bye 4004 and nobody else notices", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway()
+      const subscriptions = [{ channel: "a" }]
+      const [slow, quick, publisher] = [
+        yield* connect({ subscriptions }),
+        yield* connect({ subscriptions }),
+        yield* connect(),
+      ]
+      const data = "x".repeat(60_000)
+      for (let offset = 1; offset <= 40; offset++) {
+        publisher.send({ type: "publish", id: 9, channel: "a", data })
+        assert.deepInclude((yield* publisher.next) as Message, { type: "published", offset })
+        assert.deepInclude((yield* quick.next) as Message, { type: "publication", offset })
+      }
+      let last: Message | "closed" = "closed"
+      for (let next = yield* slow.next; next !== "closed"; next = yield* slow.next) last = next
+      assert.deepStrictEqual(codeOf(last), ["bye", 4004])
+    }),
+  )
+})
