@@ -3,7 +3,6 @@
  * and ends the connection when nothing comes back. Wakes at most three times in an interval, whatever the traffic.
  * Knows no frames: its connection sends the probe.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -56,26 +55,45 @@ export interface Pulse {
 }
 
 /** Watches until the peer is silent for too long; completes with the reason to close. */
-export const run = Effect.fnUntraced(function* (pulse: Pulse, settings: HeartbeatSettings) {
-  const intervalMs = Duration.toMillis(settings.interval)
-  const timeoutMs = Duration.toMillis(settings.timeout)
-  if (intervalMs === Infinity) return yield* Effect.never
-  const clock = yield* Clock.Clock
-  let interval = intervalMs * (1 + heartbeatJitter * (2 * (yield* Random.next) - 1))
-  let probedAt = -Infinity
-  while (true) {
-    const quietSince = Math.max(probedAt, Math.min(pulse.receivedAt(), pulse.sentAt()))
-    const left = quietSince + interval - monotonicMs(clock)
-    if (left > 0) {
-      yield* Effect.sleep(Math.ceil(left))
-      continue
-    }
-    interval = intervalMs
-    probedAt = monotonicMs(clock)
-    const receivedBefore = pulse.receivedBytes()
-    pulse.probe()
-    do yield* Effect.sleep(timeoutMs)
-    while (pulse.receivedBytes() === receivedBefore && pulse.isExcused())
-    if (pulse.receivedBytes() === receivedBefore) return CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs })
+export const run = (pulse: Pulse, settings: HeartbeatSettings): Effect.Effect<CloseReason.CloseReason> => {
+  if (!Duration.isFinite(settings.interval)) return Effect.never
+  return Effect.clockWith((clock) =>
+    Effect.flatMap(Random.next, (draw) => new Watch(pulse, settings, () => monotonicMs(clock), draw).look),
+  )
+}
+
+/** One watch. No generator: parked for most of its life, it is as small as it gets (bench, idle). */
+class Watch {
+  readonly #pulse: Pulse
+  readonly #settings: HeartbeatSettings
+  readonly #now: () => number
+  #intervalMs: number
+  #probedAt = -Infinity
+
+  constructor(pulse: Pulse, settings: HeartbeatSettings, now: () => number, draw: number) {
+    this.#pulse = pulse
+    this.#settings = settings
+    this.#now = now
+    this.#intervalMs = Duration.toMillis(settings.interval) * (1 + heartbeatJitter * (2 * draw - 1))
   }
-})
+
+  readonly look: Effect.Effect<CloseReason.CloseReason> = Effect.suspend(() => {
+    const quietSince = Math.max(this.#probedAt, Math.min(this.#pulse.receivedAt(), this.#pulse.sentAt()))
+    const left = quietSince + this.#intervalMs - this.#now()
+    return left > 0 ? Effect.flatMap(Effect.sleep(Math.ceil(left)), () => this.look) : this.#probe()
+  })
+
+  #probe(): Effect.Effect<CloseReason.CloseReason> {
+    this.#intervalMs = Duration.toMillis(this.#settings.interval)
+    this.#probedAt = this.#now()
+    const receivedBefore = this.#pulse.receivedBytes()
+    this.#pulse.probe()
+    const judge: Effect.Effect<CloseReason.CloseReason> = Effect.flatMap(Effect.sleep(this.#settings.timeout), () => {
+      if (this.#pulse.receivedBytes() > receivedBefore) return this.look
+      if (this.#pulse.isExcused()) return judge
+      const timeoutMs = Duration.toMillis(this.#settings.timeout)
+      return Effect.succeed(CloseReason.HeartbeatTimeout({ intervalMs: this.#intervalMs, timeoutMs }))
+    })
+    return judge
+  }
+}

@@ -30,6 +30,8 @@ export interface LiveOptions<In, Out> {
   readonly settings: Settings
   /** Runs an effect in the connection's scope. */
   readonly fork: (effect: Effect.Effect<void>) => void
+  /** Called once, soon after the reason is known and not within the call that gave it. */
+  readonly onClosing: (reason: CloseReason.CloseReason) => void
 }
 
 /** The connection as its server sees it. */
@@ -43,7 +45,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   readonly #reader: Reader<In>
   readonly #outbox: Outbox.Outbox
   readonly #attributes = new Attributes()
-  readonly #closed = Deferred.makeUnsafe<CloseReason.CloseReason>()
+  #closed: Deferred.Deferred<CloseReason.CloseReason> | undefined
   #reason: CloseReason.CloseReason | undefined
 
   constructor(options: LiveOptions<In, Out>) {
@@ -166,12 +168,12 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#reason === undefined
   }
 
-  get reason(): CloseReason.CloseReason | undefined {
-    return this.#reason
-  }
-
   get closed(): Effect.Effect<CloseReason.CloseReason> {
-    return Deferred.await(this.#closed)
+    return Effect.suspend(() => {
+      if (this.#reason !== undefined) return Effect.succeed(this.#reason)
+      this.#closed ??= Deferred.makeUnsafe()
+      return Deferred.await(this.#closed)
+    })
   }
 
   close = (reason: CloseReason.CloseReason = CloseReason.Done()): Effect.Effect<void> =>
@@ -183,7 +185,10 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     this.#reason = recorded
     // Not within this call: a handler whose own read fails gets to see the failure before it is interrupted, and a
     // caller that goes through many connections is not run into by the ends of some.
-    queueMicrotask(() => Deferred.doneUnsafe(this.#closed, Exit.succeed(recorded)))
+    queueMicrotask(() => {
+      if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(recorded))
+      this.#options.onClosing(recorded)
+    })
     this.#reader.liftDeadlines()
     this.#outbox.seal({ discard: reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
   }
@@ -199,14 +204,6 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     } catch (defect) {
       return [CloseReason.HandlerFailed({ cause: Cause.die(defect) })]
     }
-  }
-
-  /** The end without a goodbye that anybody waits for. */
-  reset(reason: CloseReason.CloseReason): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.closeUnsafe(reason)
-      this.#options.wire.abortUnsafe()
-    })
   }
 
   handlerEndedUnsafe(exit: Exit.Exit<unknown, unknown>): void {

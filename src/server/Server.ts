@@ -2,24 +2,22 @@
  * Many peers: takes them from a transport, gives each a seat and a connection, and drains them when its scope closes.
  * Knows no sockets and no messages. Nothing that one connection does, or that its handler throws, reaches another.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
 import type { Connection } from "../connection/Connection.ts"
-import { monotonicMs } from "../connection/Deadlines.ts"
-import * as Lifetime from "../connection/Lifetime.ts"
+import type * as Lifetime from "../connection/Lifetime.ts"
 import type { Protocol } from "../connection/Protocol.ts"
 import * as Settings from "../connection/Settings.ts"
 import { type AcceptFailed, type Address, hostOf, Transport, type Wire } from "../transport/Transport.ts"
 import { AdmissionLimits, Seats } from "./Admission.ts"
 import * as Drain from "./Drain.ts"
+import { Live } from "./Live.ts"
 import { LiveRegistry, type Registry } from "./Registry.ts"
 import * as ServerEvents from "./ServerEvents.ts"
 
@@ -72,86 +70,88 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   handler: Handler<In, Out, E, R>,
 ) {
   const transport = yield* Transport
-  const clock = yield* Clock.Clock
   const settings = yield* Settings.current
   const drainSettings = yield* Drain.DrainSettings
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   const events = yield* Effect.serviceOption(ServerEvents.ServerEvents)
   const publish = Option.match(events, { onNone: () => () => Effect.void, onSome: (some) => some.publish })
-  const seats = new Seats(yield* AdmissionLimits, monotonicMs(clock))
+  const { now } = settings
+  const seats = new Seats(yield* AdmissionLimits, now())
   const registry = new LiveRegistry(protocol)
-  // Not in the server's scope, which would wait for a handler that cannot be interrupted: the drain clears it.
-  const fibers = yield* Scope.provide(FiberSet.make<unknown>(), yield* Scope.make())
+  const live = new Live()
   let lastId = 0
   let refusalsTold = 0
   let goodbyes = 0
   let isDraining = false
 
-  const run = (connection: Connection<In, Out>) => {
+  const handle = (connection: Connection<In, Out>): Effect.Effect<unknown, unknown, R | Scope.Scope> => {
     const running = handler(connection, registry)
     return Stream.isStream(running) ? Stream.runForEachArray(running, connection.sendAll) : running
   }
 
-  const serveSeated = (wire: Wire, host: string) => {
-    const id = ++lastId
-    const acceptedAt = monotonicMs(clock)
-    let hasSeat = true
-    const leaveSeat = Effect.sync(() => {
-      if (!hasSeat) return
-      hasSeat = false
-      seats.free(host)
+  /** A connection with a seat. One object instead of a closure for each thing that happens to it. */
+  class Seated implements Lifetime.Options<In, Out> {
+    readonly id = ++lastId
+    readonly protocol = protocol
+    readonly settings = settings
+    readonly wire: Wire
+    readonly acceptedAt = now()
+
+    constructor(wire: Wire) {
+      this.wire = wire
+    }
+
+    onOpened(connection: Connection<In, Out>): Effect.Effect<void> {
+      registry.add(connection)
+      if (isDraining) connection.closeUnsafe(CloseReason.Draining())
+      return publish(ServerEvents.ConnectionOpened({ id: this.id, peer: this.wire.peer }))
+    }
+
+    onEnded(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): Effect.Effect<void> {
+      if (connection !== undefined) registry.remove(connection)
+      const { id, wire } = this
+      seats.free(hostOf(wire.peer))
       // The seat is free at once; what is left of the connection is bounded by a count of its own.
       if (++goodbyes > maxGoodbyes) wire.abortUnsafe()
-    })
-    return Lifetime.serve(
-      {
-        id,
-        wire,
-        protocol,
-        settings,
-        onOpened: (connection) => {
-          registry.add(connection)
-          if (isDraining) connection.closeUnsafe(CloseReason.Draining())
-          return publish(ServerEvents.ConnectionOpened({ id, peer: wire.peer }))
-        },
-        onEnded: (reason, connection) => {
-          if (connection !== undefined) registry.remove(connection)
-          const durationMs = Math.round(monotonicMs(clock) - acceptedAt)
-          const closed = publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
-          return Effect.andThen(leaveSeat, closed)
-        },
-      },
-      run,
-    ).pipe(
-      Effect.ensuring(
-        Effect.andThen(
-          leaveSeat,
-          Effect.sync(() => goodbyes--),
-        ),
-      ),
-    )
+      const durationMs = Math.round(now() - this.acceptedAt)
+      return publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
+    }
   }
+
+  const seat = (wire: Wire) => live.startUnsafe(new Seated(wire), handle, services, () => goodbyes--)
 
   const refuse = (wire: Wire, reason: CloseReason.CloseReason) => {
     const told = refusalsTold < maxRefusalsTold
-    if (!told) wire.abortUnsafe()
     const refused = publish(ServerEvents.ConnectionRefused({ peer: wire.peer, reason, told }))
-    if (!told) return refused
+    if (!told) {
+      wire.abortUnsafe()
+      return refused
+    }
     refusalsTold++
-    const nothing = () => Effect.void
-    return Lifetime.serve(
-      { id: ++lastId, wire, protocol, settings, onOpened: nothing, onEnded: nothing },
-      (connection) => connection.close(reason),
-    ).pipe(Effect.andThen(refused), Effect.ensuring(Effect.sync(() => refusalsTold--)))
+    const options = {
+      id: ++lastId,
+      wire,
+      protocol,
+      settings,
+      onOpened: (connection: Connection<In, Out>) => connection.close(reason),
+      onEnded: () => refused,
+    }
+    live.startUnsafe(
+      options,
+      () => Effect.void,
+      services,
+      () => refusalsTold--,
+    )
+    return Effect.void
   }
 
-  const arrive = (wire: Wire) => {
-    const host = hostOf(wire.peer)
-    const refusal = isDraining ? CloseReason.Draining() : seats.take(host, monotonicMs(clock))
-    return FiberSet.run(fibers, refusal === undefined ? serveSeated(wire, host) : refuse(wire, refusal), {
-      startImmediately: true,
+  const arrive = (wire: Wire): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const refusal = isDraining ? CloseReason.Draining() : seats.take(hostOf(wire.peer), now())
+      if (refusal !== undefined) return refuse(wire, refusal)
+      seat(wire)
+      return Effect.void
     })
-  }
 
   let pauseMs = 0
   const acceptFault = (error: AcceptFailed) => {
@@ -181,10 +181,10 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   )
 
   // Who does not end when interrupted is left behind: its wire is reset, and its handler is nobody's business any more.
-  const interruptLeft = Effect.andThen(
-    Effect.forkDetach(FiberSet.clear(fibers), { startImmediately: true }),
-    Effect.raceFirst(FiberSet.awaitEmpty(fibers), Effect.yieldNow),
-  )
+  const abortLeft = Effect.suspend(() => {
+    live.abortUnsafe()
+    return Effect.raceFirst(live.empty, Effect.yieldNow)
+  })
 
   const announce = (grace: Duration.Duration) =>
     Effect.suspend(() => {
@@ -205,12 +205,12 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       {
         announce,
         connections: registry.connections,
-        empty: FiberSet.awaitEmpty(fibers),
+        empty: live.empty,
       },
       drainSettings,
     )
-    yield* publish(ServerEvents.DrainEnded({ aborted: yield* FiberSet.size(fibers), forced }))
-  }).pipe(Effect.ensuring(interruptLeft))
+    yield* publish(ServerEvents.DrainEnded({ aborted: live.size, forced }))
+  }).pipe(Effect.ensuring(abortLeft))
 
   // Finalizers run in reverse: the accept loop stops, the drain runs, and then the fibers that are left are interrupted.
   yield* Effect.addFinalizer(() => drain)

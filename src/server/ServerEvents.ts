@@ -19,7 +19,7 @@ export type ServerEvent = Data.TaggedEnum<{
   Listening: { readonly server: string; readonly transport: string; readonly address: Address }
   AcceptFault: { readonly fault: Fault; readonly error: AcceptFailed; readonly pauseMs: number }
   ConnectionOpened: { readonly id: number; readonly peer: Address }
-  /** `told` is false if there were too many refusals at once to say goodbye to each. */
+  /** Published at once. `told` is false if there were too many refusals at once to say goodbye to each. */
   ConnectionRefused: { readonly peer: Address; readonly reason: CloseReason; readonly told: boolean }
   /** `id` of a connection that never opened (a failed handshake) is in no other event. */
   ConnectionClosed: {

@@ -17,9 +17,9 @@ import { MemoryWire } from "./MemoryWire.ts"
 import {
   AcceptFailed,
   type Address,
+  boundsOf,
+  type BoundsOptions,
   defaultAcceptBacklog,
-  defaultReadBufferBytes,
-  defaultWriteHighWaterBytes,
   DialFailed,
   formatAddress,
   Transport,
@@ -27,13 +27,9 @@ import {
 } from "./Transport.ts"
 
 /** Bounds and names, each with its default. */
-export interface Options {
+export interface Options extends BoundsOptions {
   /** The listener's name: `memory` by default. */
   readonly name?: string | undefined
-  /** Bytes that may wait in a wire for somebody to pull. */
-  readonly readBufferBytes?: number | undefined
-  /** Unsent bytes from which on `writeUnsafe` returns false. */
-  readonly writeHighWaterBytes?: number | undefined
   /** Arrivals that may wait for `accept`. */
   readonly acceptBacklog?: number | undefined
 }
@@ -61,10 +57,7 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const address: Address = { _tag: "Memory", name: options.name ?? "memory" }
-    const limits = {
-      readBufferBytes: options.readBufferBytes ?? defaultReadBufferBytes,
-      writeHighWaterBytes: options.writeHighWaterBytes ?? defaultWriteHighWaterBytes,
-    }
+    const bounds = boundsOf(options)
     const arrivals = yield* Effect.acquireRelease(
       Effect.sync(() => new Arrivals(options.acceptBacklog ?? defaultAcceptBacklog)),
       (arrivals) => Effect.sync(() => arrivals.abort()),
@@ -75,8 +68,8 @@ export const make = (
           const reason = new DialFailed({ address: formatAddress(address), code: "ECONNREFUSED" })
           return Effect.fail(new TransportError({ reason }))
         }
-        const client = new MemoryWire(address, limits)
-        const server = new MemoryWire({ _tag: "Memory", name }, limits)
+        const client = new MemoryWire(address, bounds)
+        const server = new MemoryWire({ _tag: "Memory", name }, bounds)
         MemoryWire.joinUnsafe(client, server)
         arrivals.push(server)
         return Effect.succeed(client)

@@ -6,13 +6,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
-
-/** The bounds of both ends. */
-export interface Limits {
-  readonly readBufferBytes: number
-  readonly writeHighWaterBytes: number
-}
+import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
 
 /** What arrives at once at most, as with one read of a socket. */
 const maxFragmentBytes = 64 * 1024
@@ -38,11 +32,11 @@ export class MemoryWire implements Wire {
   private lostListener: ((error: TransportError) => void) | undefined = undefined
   private draining: Deferred.Deferred<void, TransportError> | undefined = undefined
 
-  constructor(peer: Address, limits: Limits) {
+  constructor(peer: Address, bounds: Bounds) {
     this.peer = peer
-    this.writeHighWaterBytes = limits.writeHighWaterBytes
+    this.writeHighWaterBytes = bounds.writeHighWaterBytes
     // A paused queue needs no telling: the other end looks at `paused` before it lets bytes cross.
-    this.arrived = new ReadQueue({ pause: () => undefined, resume: () => this.other.cross() }, limits.readBufferBytes)
+    this.arrived = new ReadQueue({ pause: () => undefined, resume: () => this.other.cross() }, bounds.readBufferBytes)
     this.pull = this.arrived.pull
   }
 

@@ -10,13 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
-
-/** The bounds of a wire. */
-export interface Limits {
-  readonly readBufferBytes: number
-  readonly writeHighWaterBytes: number
-}
+import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
 
@@ -51,13 +45,13 @@ export class NodeWire implements Wire {
   /** Bytes written, in the system's own count: `written - taken()` is what the system has not taken yet. */
   private written = 0
 
-  constructor(raw: Net.Socket, peer: Address, limits: Limits) {
+  constructor(raw: Net.Socket, peer: Address, bounds: Bounds) {
     this.peer = peer
     this.raw = raw
     this.socket = raw
-    this.arrived = new ReadQueue(raw, limits.readBufferBytes)
+    this.arrived = new ReadQueue(raw, bounds.readBufferBytes)
     this.pull = this.arrived.pull
-    this.writeHighWaterBytes = limits.writeHighWaterBytes
+    this.writeHighWaterBytes = bounds.writeHighWaterBytes
     own(raw, this)
     raw.on("error", onError)
     raw.on("close", onClose)
@@ -198,8 +192,8 @@ export class NodeWire implements Wire {
 }
 
 /** Makes a wire of a connected plain socket (tcp or unix); bytes flow from the next turn of the event loop on. */
-export const makeUnsafe = (socket: Net.Socket, peer: Address, limits: Limits): NodeWire => {
-  const wire = new NodeWire(socket, peer, limits)
+export const makeUnsafe = (socket: Net.Socket, peer: Address, bounds: Bounds): NodeWire => {
+  const wire = new NodeWire(socket, peer, bounds)
   wire.flowUnsafe(socket)
   return wire
 }

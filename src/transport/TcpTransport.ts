@@ -13,9 +13,9 @@ import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
 import {
   type Address,
+  boundsOf,
+  type BoundsOptions,
   defaultAcceptBacklog,
-  defaultReadBufferBytes,
-  defaultWriteHighWaterBytes,
   DialFailed,
   formatAddress,
   ListenFailed,
@@ -23,14 +23,6 @@ import {
   TransportError,
   type Wire,
 } from "./Transport.ts"
-
-/** Bounds of a wire and of a listener; each has its default. */
-export interface BoundsOptions {
-  /** Bytes that may wait in a wire for somebody to pull. */
-  readonly readBufferBytes?: number | undefined
-  /** Unsent bytes from which on `writeUnsafe` returns false. */
-  readonly writeHighWaterBytes?: number | undefined
-}
 
 /** What a listener needs beside its address. */
 export interface ListenOptions extends BoundsOptions {
@@ -88,7 +80,7 @@ export const layerUnix = (options: UnixOptions): Layer.Layer<Transport, Transpor
 
 /** Connects to a listener. Fails with `DialFailed`; the wire is reset when the scope closes, unless it ended before. */
 export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
-  Effect.map(dialSocket(options), ({ socket, address }) => NodeWire.makeUnsafe(socket, address, limitsOf(options)))
+  Effect.map(dialSocket(options), ({ socket, address }) => NodeWire.makeUnsafe(socket, address, boundsOf(options)))
 
 /** Connects a bare socket within the timeout, and destroys it with the scope. TLS begins with one, too. */
 export const dialSocket = (
@@ -120,24 +112,18 @@ export const dialSocket = (
     return { socket, address }
   })
 
-/** The bounds asked for, or their defaults. */
-export const limitsOf = (options: BoundsOptions): NodeWire.Limits => ({
-  readBufferBytes: options.readBufferBytes ?? defaultReadBufferBytes,
-  writeHighWaterBytes: options.writeHighWaterBytes ?? defaultWriteHighWaterBytes,
-})
-
 const listen = (
   name: string,
   address: Address,
   options: ListenOptions,
 ): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> => {
-  const limits = limitsOf(options)
+  const bounds = boundsOf(options)
   return NodeListener.make({
     name,
     address,
     backlog: options.backlog ?? defaultBacklog,
     acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
-    wireUnsafe: (socket, peer) => NodeWire.makeUnsafe(socket, peer, limits),
+    wireUnsafe: (socket, peer) => NodeWire.makeUnsafe(socket, peer, bounds),
   })
 }
 

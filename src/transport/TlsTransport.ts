@@ -14,6 +14,8 @@ import * as TcpTransport from "./TcpTransport.ts"
 import { TlsWire } from "./TlsWire.ts"
 import {
   type Address,
+  boundsOf,
+  type BoundsOptions,
   defaultAcceptBacklog,
   defaultHandshakeTimeout,
   formatAddress,
@@ -40,7 +42,7 @@ export interface Options extends TcpTransport.Options {
 }
 
 /** Whom to dial and whom to trust: the system's authorities by default. */
-export interface DialOptions extends TcpTransport.BoundsOptions {
+export interface DialOptions extends BoundsOptions {
   readonly host: string
   readonly port: number
   /** Authorities to trust in place of the well-known ones. */
@@ -58,7 +60,7 @@ export interface DialOptions extends TcpTransport.BoundsOptions {
 export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
     const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
-    const limits = TcpTransport.limitsOf(options)
+    const bounds = boundsOf(options)
     const handshakes = yield* makeHandshakes(options, address)
     return yield* NodeListener.make({
       name: "tls",
@@ -66,7 +68,7 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
       backlog: options.backlog ?? TcpTransport.defaultBacklog,
       acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
       wireUnsafe: (socket, peer) => {
-        const wire = new TlsWire(socket, peer, limits)
+        const wire = new TlsWire(socket, peer, bounds)
         handshakes.beginUnsafe(socket, wire)
         return wire
       },
@@ -82,7 +84,7 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
   Effect.gen(function* () {
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
     const { socket, address } = yield* TcpTransport.dialSocket({ host: options.host, port: options.port, timeout })
-    const wire = new TlsWire(socket, address, TcpTransport.limitsOf(options))
+    const wire = new TlsWire(socket, address, boundsOf(options))
     const encrypted = yield* Effect.try({
       try: () =>
         Tls.connect({

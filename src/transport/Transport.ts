@@ -184,3 +184,20 @@ export const defaultWriteHighWaterBytes = 64 * 1024
 
 /** How long a TLS handshake may take. */
 export const defaultHandshakeTimeout = "10 seconds"
+
+/** The bounds of a wire. */
+export interface Bounds {
+  /** Bytes that may wait in a wire for somebody to pull. */
+  readonly readBufferBytes: number
+  /** Unsent bytes from which on `writeUnsafe` returns false. */
+  readonly writeHighWaterBytes: number
+}
+
+/** The bounds of a wire as options; each has its default. */
+export type BoundsOptions = { readonly [K in keyof Bounds]?: Bounds[K] | undefined }
+
+/** The bounds asked for, or their defaults. */
+export const boundsOf = (options: BoundsOptions): Bounds => ({
+  readBufferBytes: options.readBufferBytes ?? defaultReadBufferBytes,
+  writeHighWaterBytes: options.writeHighWaterBytes ?? defaultWriteHighWaterBytes,
+})

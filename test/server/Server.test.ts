@@ -104,6 +104,7 @@ describe("handlers", () => {
       )
       const first = yield* server.connect()
       yield* server.connect()
+      yield* until(() => server.registry.size === 2)
       first.wire.abortUnsafe()
       yield* until(() => released.length > 0)
       yield* settled

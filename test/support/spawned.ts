@@ -3,7 +3,7 @@
  * what was awaited and what the program printed instead.
  */
 import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
+import type { Readable } from "node:stream"
 
 /** How a program ended: its exit code, or the signal that ended it. */
 export interface Exit {
@@ -47,11 +47,11 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
   let fault = ""
 
   const wake = () => waiting.forEach((look) => look())
-  createInterface({ input: child.stdout }).on("line", (line) => {
+  readLines(child.stdout, (line) => {
     lines.push(line)
     wake()
   })
-  createInterface({ input: child.stderr }).on("line", (line) => errorLines.push(line))
+  readLines(child.stderr, (line) => errorLines.push(line))
   const exited = new Promise<Exit>((resolve) => {
     const end = (exit: Exit) => {
       ended = exit
@@ -99,4 +99,18 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
   }
 
   return { lines, errorLines, line, exited, stop }
+}
+
+/** Not `node:readline`: since Node 24 it takes U+2028, which JSON may hold, for the end of a line. */
+const readLines = (from: Readable, onLine: (line: string) => void): void => {
+  let rest = ""
+  from.setEncoding("utf8")
+  from.on("data", (text: string) => {
+    const lines = (rest + text).split("\n")
+    rest = lines.pop() ?? ""
+    lines.forEach(onLine)
+  })
+  from.on("end", () => {
+    if (rest !== "") onLine(rest)
+  })
 }
