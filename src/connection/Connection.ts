@@ -55,6 +55,8 @@ export interface Connection<out In, in Out> {
   readonly close: (reason?: CloseReason.CloseReason) => Effect.Effect<void>
   /** `close` for callers outside of Effect. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
+  /** Whether nothing has ended the connection yet: what is sent to one that has ended is lost. */
+  readonly isOpen: boolean
   /** Completes with the reason when the connection ends; the goodbye is then still to be said. */
   readonly closed: Effect.Effect<CloseReason.CloseReason>
   /** Complete frames from the peer so far, heartbeats included. */

@@ -74,7 +74,7 @@ export const startUnsafe = <In, Out, R>(
   handler: Handler<In, Out, R>,
   services: Context.Context<Exclude<R, Scope.Scope>>,
   onClosed: (reason: CloseReason.CloseReason) => void,
-): Lifetime => new Running(options, handler as Handler<In, Out, never>, services as Context.Context<never>, onClosed)
+): Lifetime => new Running(options, handler as Handler<In, Out, never>, services, onClosed)
 
 class Running<In, Out> implements Lifetime {
   readonly #options: Options<In, Out>

@@ -65,7 +65,8 @@ export const serve = (shared: Shared) =>
     yield* Effect.addFinalizer(() => Effect.sync(() => session.leave()))
     session.connect(first)
     yield* Stream.runForEachArray(connection.messages, (messages) => {
-      for (let i = 0; i < messages.length; i++) session.handle(messages[i]!)
+      // One of them may end the connection: what came behind it has no effect that nobody would be told of.
+      for (let i = 0; i < messages.length && connection.isOpen; i++) session.handle(messages[i]!)
       return connection.room
     })
   })
@@ -247,6 +248,14 @@ const answered = (id: number, answer: Server.SubscriptionAnswer): Server.Subscri
   id,
 })
 
-/** The id to answer with. That of an answer is the server's own: an error with it would concern a request of the client's. */
-const idOf = (message: Client.ClientFrame): number | undefined =>
-  message.type === "response" || message.type === "error" ? undefined : message.id
+/** The id to answer with. None where an error with it would seem to be the answer to a request of the client's. */
+const idOf = (message: Client.ClientFrame): number | undefined => {
+  switch (message.type) {
+    case "response":
+    case "error":
+    case "cancel":
+      return undefined
+    default:
+      return message.id
+  }
+}

@@ -166,7 +166,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     )
   }
 
-  // Interruptible while it waits: wires that were taken are given to their fibers, all of them.
+  // Interruptible while it waits: wires that were taken are started or refused, all of them.
   const acceptLoop = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(transport.accept), (wires) => {
       pauseMs = 0
@@ -212,7 +212,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     yield* publish(ServerEvents.DrainEnded({ aborted: live.size, forced }))
   }).pipe(Effect.ensuring(abortLeft))
 
-  // Finalizers run in reverse: the accept loop stops, the drain runs, and then the fibers that are left are interrupted.
+  // Finalizers run in reverse: the accept loop stops, the drain runs, and then what is left is reset.
   yield* Effect.addFinalizer(() => drain)
   yield* Effect.forkScoped(acceptLoop)
   const { address, name } = transport

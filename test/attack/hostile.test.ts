@@ -15,6 +15,7 @@ import * as Heartbeat from "../../src/connection/Heartbeat.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
 import * as RateLimit from "../../src/connection/RateLimit.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
+import * as Admission from "../../src/server/Admission.ts"
 import * as Server from "../../src/server/Server.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { backTo, destroyAll, dial, fiberGauge, holdings, once } from "../support/attackers.ts"
@@ -139,7 +140,10 @@ describe("hostile peers", () => {
 
   it.live("a thousand connections that never send lose their seats at the first frame's deadline", () =>
     Effect.gen(function* () {
-      const { attack, besides, reasons, server } = yield* serve(Deadlines.layer({ firstFrame: "500 millis" }))
+      const seats = Admission.layer({ maxConnectionsPerAddress: 1001 })
+      const { attack, besides, reasons, server } = yield* serve(
+        Layer.merge(seats, Deadlines.layer({ firstFrame: "500 millis" })),
+      )
       yield* besides(
         Effect.andThen(
           attack(1000),

@@ -59,6 +59,21 @@ describe("hostile or clumsy clients", () => {
     }),
   )
 
+  it.effect("a cancel over the rate is error 111 without id, since its id is that of a request that goes on", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ commandsPerSecond: 1 })
+      const [asker, responder] = [yield* connect(), yield* connect()]
+      yield* responder.ask({ type: "serve", id: 2, service: "s" })
+      asker.send({ type: "request", id: 7, service: "s", data: 1 }, { type: "cancel", id: 7 })
+      const { id, code } = (yield* asker.next) as Message
+      assert.deepStrictEqual([id, code], [undefined, 111])
+      const request = (yield* responder.next) as Message
+      yield* TestClock.adjust(1_000)
+      responder.send({ type: "response", id: request["id"], data: 2 })
+      assert.deepStrictEqual(yield* asker.next, { type: "response", id: 7, data: 2 })
+    }),
+  )
+
   it.effect("a client that goes on over the rate for 10 s is bye 4300", () =>
     Effect.gen(function* () {
       const client = yield* (yield* gateway({ commandsPerSecond: 1 })).connect()
@@ -90,6 +105,19 @@ describe("hostile or clumsy clients", () => {
       assert.deepStrictEqual(codeOf(yield* counted.ask({ type: "unsubscribe", id: 2, channel: "a" })), ["error", 111])
       flooding.wire.writeUnsafe([Buffer.alloc(4 * 11)])
       assert.deepStrictEqual(codeOf(yield* lastOf(flooding)), ["bye", 4300])
+    }),
+  )
+
+  it.effect("what came behind the message that ended the connection is not handled, what came before it is", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway()
+      const [witness, client] = [yield* connect({ subscriptions: [{ channel: "a" }] }), yield* connect()]
+      const publish = (data: string) => ({ type: "publish", channel: "a", data })
+      client.send(publish("before"), { type: "connect", id: 2, version: 1 }, publish("behind"))
+      assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4501])
+      assert.deepInclude((yield* witness.next) as Message, { type: "publication", data: "before" })
+      witness.send(publish("later"))
+      assert.deepInclude((yield* witness.next) as Message, { type: "publication", data: "later", offset: 2 })
     }),
   )
 
