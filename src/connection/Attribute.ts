@@ -1,6 +1,6 @@
 /**
  * Typed facts that an application pins to a connection: a user, a room, a counter.
- * Knows no connection: a key, and a small map that is made only when the first fact is set.
+ * Knows no connection: a key, and a small map.
  */
 
 /** A key, told apart by identity and not by name. */
@@ -15,14 +15,13 @@ export const make = <A>(name: string): Attribute<A> => ({ name })
 
 /** The facts of one connection. They live as long as it does. */
 export class Attributes {
-  #values: Map<Attribute<never>, unknown> | undefined
+  readonly #values = new Map<Attribute<never>, unknown>()
 
   get<A>(key: Attribute<A>): A | undefined {
-    return this.#values?.get(key as unknown as Attribute<never>) as A | undefined
+    return this.#values.get(key as unknown as Attribute<never>) as A | undefined
   }
 
   set<A>(key: Attribute<A>, value: A): void {
-    this.#values ??= new Map()
     this.#values.set(key as unknown as Attribute<never>, value)
   }
 }

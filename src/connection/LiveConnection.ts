@@ -44,7 +44,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   readonly #options: LiveOptions<In, Out>
   readonly #reader: Reader<In>
   readonly #outbox: Outbox.Outbox
-  readonly #attributes = new Attributes()
+  #attributes: Attributes | undefined
   #closed: Deferred.Deferred<CloseReason.CloseReason> | undefined
   #reason: CloseReason.CloseReason | undefined
 
@@ -64,7 +64,6 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
       now,
       turn,
       fork,
-      ended: () => this.#reason,
       onReason: this.closeUnsafe,
     })
     this.#outbox = new Outbox.Outbox({
@@ -98,7 +97,9 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#reader.inbox.heartbeats
   }
 
-  limitInboundUnsafe = (maxFrameBytes: number): void => this.#reader.inbox.limit(maxFrameBytes)
+  limitInboundUnsafe(maxFrameBytes: number): void {
+    this.#reader.inbox.limit(maxFrameBytes)
+  }
 
   // --- the pulse that the heartbeat watches
 
@@ -140,7 +141,9 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#outbox.room
   }
 
-  sendSharedUnsafe = (frame: Outbox.SharedFrame): void => this.#outbox.offerShared(frame)
+  sendSharedUnsafe(frame: Outbox.SharedFrame): void {
+    this.#outbox.offerShared(frame)
+  }
 
   send = (message: Out): Effect.Effect<void, ConnectionError> => this.sendAll([message])
 
@@ -189,7 +192,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
       if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(recorded))
       this.#options.onClosing(recorded)
     })
-    this.#reader.liftDeadlines()
+    this.#reader.stop(recorded)
     this.#outbox.seal({ discard: reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
   }
 
@@ -238,8 +241,14 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     )
   }
 
-  get = <A>(attribute: Attribute<A>): A | undefined => this.#attributes.get(attribute)
-  set = <A>(attribute: Attribute<A>, value: A): void => this.#attributes.set(attribute, value)
+  get<A>(attribute: Attribute<A>): A | undefined {
+    return this.#attributes?.get(attribute)
+  }
+
+  set<A>(attribute: Attribute<A>, value: A): void {
+    this.#attributes ??= new Attributes()
+    this.#attributes.set(attribute, value)
+  }
 }
 
 const badOutbound = (error: Extract<CloseReason.CloseReason, { _tag: "BadOutbound" }>["error"]) =>

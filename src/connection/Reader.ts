@@ -17,8 +17,6 @@ export interface ReaderOptions<In> extends InboxOptions<In> {
   readonly wire: Wire
   readonly deadlines: Deadlines.DeadlinesMs
   readonly fork: (effect: Effect.Effect<void>) => void
-  /** Why the connection has ended, if it has: nothing more is read then. */
-  readonly ended: () => CloseReason.CloseReason | undefined
   /** Called when the peer's bytes, or their absence, are a reason to end. */
   readonly onReason: (reason: CloseReason.CloseReason) => void
 }
@@ -40,6 +38,7 @@ export class Reader<In> {
   readonly #deadline: Deadlines.LazyDeadline
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
   #rest: Array<In> = []
+  #stopped: CloseReason.CloseReason | undefined
   #arrivingFrame = -1
   #arrivingSince = 0
 
@@ -66,8 +65,7 @@ export class Reader<In> {
       this.#rest = []
       return Effect.succeed(rest as Arr.NonEmptyArray<In>)
     }
-    const ended = this.#options.ended()
-    if (ended !== undefined) return Effect.fail(new ConnectionError({ reason: ended }))
+    if (this.#stopped !== undefined) return Effect.fail(new ConnectionError({ reason: this.#stopped }))
     // What is held came before what failed.
     const heldMs = this.inbox.heldMs
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
@@ -92,8 +90,9 @@ export class Reader<In> {
     return this.inbox.arriving !== undefined && this.#options.wire.unreadUnsafe() === 0
   }
 
-  /** Nothing is late any more. */
-  liftDeadlines(): void {
+  /** The connection has ended: nothing more is read, and nothing is late any more. */
+  stop(reason: CloseReason.CloseReason): void {
+    this.#stopped = reason
     this.#deadline.lift()
   }
 
@@ -124,7 +123,7 @@ export class Reader<In> {
 
   #fail(reason: CloseReason.CloseReason): Effect.Effect<never, ConnectionError> {
     this.#options.onReason(reason)
-    return Effect.fail(new ConnectionError({ reason: this.#options.ended() ?? reason }))
+    return Effect.fail(new ConnectionError({ reason: this.#stopped ?? reason }))
   }
 
   #watch(): void {
