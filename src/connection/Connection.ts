@@ -20,7 +20,10 @@ export class ConnectionError extends Data.TaggedError("ConnectionError")<{
   }
 }
 
-/** One peer, as a handler sees it. */
+/**
+ * One peer, as a handler sees it. What is a property may be taken off it (`messages`, `sendUnsafe`, `close`); the methods
+ * are called on it.
+ */
 export interface Connection<out In, in Out> {
   /** Unique within the server, counted from 1. */
   readonly id: number
@@ -50,7 +53,7 @@ export interface Connection<out In, in Out> {
   /** Completes while the peer keeps up, waits while it is slow: for senders by `sendUnsafe` that can wait afterwards. */
   readonly room: Effect.Effect<void>
   /** Sends a frame that was encoded for many. Never waits. */
-  readonly sendSharedUnsafe: (frame: SharedFrame) => void
+  sendSharedUnsafe(frame: SharedFrame): void
   /** Ends the connection; the goodbye goes behind what was sent. Default reason: `Done`. */
   readonly close: (reason?: CloseReason.CloseReason) => Effect.Effect<void>
   /** `close` for callers outside of Effect. */
@@ -64,7 +67,7 @@ export interface Connection<out In, in Out> {
   /** Those of them that were heartbeats. */
   readonly heartbeatsReceived: number
   /** The limit for the body of frames that arrive from now on. Default: the layout's. */
-  readonly limitInboundUnsafe: (maxFrameBytes: number) => void
-  readonly get: <A>(attribute: Attribute<A>) => A | undefined
-  readonly set: <A>(attribute: Attribute<A>, value: A) => void
+  limitInboundUnsafe(maxFrameBytes: number): void
+  get<A>(attribute: Attribute<A>): A | undefined
+  set<A>(attribute: Attribute<A>, value: A): void
 }

@@ -88,10 +88,12 @@ describe("TLS files", () => {
     }),
   )
 
-  it.effect("a unix socket can speak TLS", () =>
+  it.effect("a unix socket has no TLS, so that nobody believes it encrypted", () =>
     Effect.gen(function* () {
-      const { config } = yield* longline({ args: ["--unix", "l.sock", ...certAndKey], files })
-      assert.deepStrictEqual([config?.listen, config?.tls?.cert], [{ _tag: "Unix", path: "l.sock" }, certificate])
+      assert.deepStrictEqual(
+        yield* longline({ args: ["--unix", "l.sock", ...certAndKey], files }),
+        refused(`--unix is "l.sock"; it must be left out when --tls-cert is given: a unix socket has no TLS`),
+      )
     }),
   )
 

@@ -65,20 +65,26 @@ export const load = (
   })
 
 /**
- * Where the readings say to listen: a unix socket or a TCP port, never both.
+ * Where the readings say to listen: a unix socket or a TCP port, never both, and TLS on the latter only.
  * Beyond loopback only with `--insecure`, because the gateway cannot tell its peers apart yet; neither can TLS alone.
  */
 const listenOf = ({
   host,
   port,
   unix,
+  tlsCert,
+  tlsKey,
+  tlsClientCa,
   insecure,
-}: Pick<Settings.Readings, "host" | "port" | "unix" | "insecure">): Result.Result<Listen, ConfigError> => {
+}: Settings.Readings): Result.Result<Listen, ConfigError> => {
   if (unix.value !== undefined) {
+    const leftOut = (rival: { readonly where: string }, because: string) =>
+      Result.fail(Setting.refuse(unix, `left out when ${rival.where} is given: ${because}`))
     const rival = [host, port].find((reading) => reading.written)
-    return rival === undefined
-      ? Result.succeed({ _tag: "Unix", path: unix.value })
-      : Result.fail(Setting.refuse(unix, `left out when ${rival.where} is given: the gateway listens in one place`))
+    if (rival !== undefined) return leftOut(rival, "the gateway listens in one place")
+    const encryption = [tlsCert, tlsKey, tlsClientCa].find((reading) => reading.written)
+    if (encryption !== undefined) return leftOut(encryption, "a unix socket has no TLS")
+    return Result.succeed({ _tag: "Unix", path: unix.value })
   }
   if (!isLoopback(host.value) && !insecure.value) {
     return Result.fail(

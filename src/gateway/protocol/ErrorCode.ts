@@ -21,7 +21,7 @@ export const table = {
   alreadySubscribed: { code: 105, message: "already subscribed", retry: false },
   limitReached: { code: 106, message: "limit reached", retry: false },
   malformed: { code: 107, message: "malformed message", retry: false },
-  notEnabled: { code: 108, message: "not enabled for this namespace", retry: false },
+  notEnabled: { code: 108, message: "not enabled", retry: false },
   tokenExpired: { code: 109, message: "the token has expired", retry: false },
   dataMismatch: { code: 110, message: "the data does not match the channel's schema", retry: false },
   tooManyCommands: { code: 111, message: "too many commands", retry: true },
