@@ -31,7 +31,7 @@ const transport = ({ listen, tls }: GatewayConfig) => {
 
 const gateway = (config: GatewayConfig) =>
   Gateway.layer({ connectTimeout: config.connectTimeout, server: { name: "longline", version: Process.version } }).pipe(
-    Layer.merge(Layer.effectDiscard(Process.checkDescriptors(config.maxConnections))),
+    Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),
     Layer.provide([
       transport(config),
       Heartbeat.layer({ interval: config.heartbeatInterval, timeout: config.heartbeatTimeout }),

@@ -39,6 +39,15 @@ const descriptorLimit = (): number => {
   }
 }
 
+/** A reader of the log that goes away (a collector that restarts, `| head`) must not take the gateway with it. */
+const outliveLogReader: Effect.Effect<void> = Effect.sync(() => {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+})
+
+/** What is to be done to the process, and looked at in it, before it serves. */
+export const prepare = (maxConnections: number): Effect.Effect<void> =>
+  Effect.andThen(outliveLogReader, checkDescriptors(maxConnections))
+
 /** Completes with the next SIGTERM or SIGINT: for whoever has already seen the first. */
 export const nextSignal: Effect.Effect<void> = Effect.callback((resume) => {
   const onSignal = () => resume(Effect.void)

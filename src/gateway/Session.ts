@@ -28,6 +28,9 @@ export const overRateToleranceMs = 10_000
 /** Being under the rate for so long is taken as having heeded error 111. */
 export const overRateForgottenMs = 1_000
 
+/** Messages of one client in a turn of the event loop: one of them may be a publication to thousands. */
+export const messagesPerTurn = 64
+
 /** How long a session is kept after its connection is lost. None is kept yet: a client always gets a new one. */
 export const sessionTtlMs = 0
 
@@ -64,11 +67,15 @@ export const serve = (shared: Shared) =>
     const session = new Session(shared, connection)
     yield* Effect.addFinalizer(() => Effect.sync(() => session.leave()))
     session.connect(first)
-    yield* Stream.runForEachArray(connection.messages, (messages) => {
+    const handleFrom = (messages: ReadonlyArray<Client.ClientFrame>, from: number): Effect.Effect<void> => {
+      const to = Math.min(from + messagesPerTurn, messages.length)
       // One of them may end the connection: what came behind it has no effect that nobody would be told of.
-      for (let i = 0; i < messages.length && connection.isOpen; i++) session.handle(messages[i]!)
-      return connection.room
-    })
+      for (let i = from; i < to && connection.isOpen; i++) session.handle(messages[i]!)
+      return to < messages.length && connection.isOpen
+        ? Effect.flatMap(Effect.yieldNow, () => handleFrom(messages, to))
+        : connection.room
+    }
+    yield* Stream.runForEachArray(connection.messages, (messages) => handleFrom(messages, 0))
   })
 
 const bye = (connection: ClientConnection, name: ByeCode.ByeName, message?: string) => {
@@ -128,6 +135,10 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
 
   /** Handles one message to its answer, or as far as it can be without others. */
   handle(message: Client.ClientFrame): void {
+    // What this client was asked for is no command of its own: refused, it would be lost to the one who waits. How often
+    // it is asked is bounded by the rates of those who ask.
+    const isAnswer = message.type === "response" || message.type === "error"
+    if (isAnswer && this.#shared.services.respond(this, message)) return
     if (this.#isOverRate(message)) return
     switch (message.type) {
       case "publish":
@@ -136,7 +147,8 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
         return this.#request(message)
       case "response":
       case "error":
-        return void this.#shared.services.respond(this, message)
+        // Nobody waits for it any more.
+        return
       case "cancel":
         return this.#shared.services.cancel(this, message.id)
       case "subscribe":

@@ -130,6 +130,10 @@ export class NodeWire implements Wire {
     this.arrived.clear()
     if (Deferred.isDoneUnsafe(this.released)) return
     this.loseUnsafe(lostWith("ABORTED"))
+    this.resetUnsafe()
+  }
+
+  protected resetUnsafe(): void {
     resetUnsafe(this.raw, this.socket)
   }
 

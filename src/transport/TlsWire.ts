@@ -27,6 +27,14 @@ export class TlsWire extends NodeWire.NodeWire {
     return this.socket !== this.raw && super.writeUnsafe(chunks)
   }
 
+  /**
+   * Not within this call, which may come out of a callback of TLS itself: a client that shows no certificate is reset
+   * in the one that ends its handshake. Node crashes (SIGSEGV) if the socket under it is closed there.
+   */
+  protected override resetUnsafe(): void {
+    setImmediate(() => super.resetUnsafe())
+  }
+
   /** The handshake is done: bytes flow through `socket` from now on. */
   establishUnsafe(socket: Tls.TLSSocket): void {
     if (this.lost !== undefined) return

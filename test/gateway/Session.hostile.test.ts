@@ -74,6 +74,40 @@ describe("hostile or clumsy clients", () => {
     }),
   )
 
+  it.effect("an answer that somebody waits for is passed on at any rate, one that nobody waits for counts", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ commandsPerSecond: 2 })
+      const [responder, ...askers] = [yield* connect(), yield* connect(), yield* connect()]
+      yield* responder.ask({ type: "serve", id: 2, service: "s" })
+      const request = (id: number) => ({ type: "request", id, service: "s", data: id })
+      for (const asker of askers) asker.send(request(1), request(2))
+      const ids = []
+      for (let i = 0; i < 4; i++) ids.push(((yield* responder.next) as Message)["id"])
+      responder.send(...ids.map((id) => ({ type: "response", id, data: 3 })))
+      for (const asker of askers) {
+        for (const id of [1, 2]) assert.deepStrictEqual(yield* asker.next, { type: "response", id, data: 3 })
+      }
+      const late = { type: "response", id: ids[0], data: 4 }
+      responder.send(late, late)
+      const { id, code } = (yield* responder.next) as Message
+      assert.deepStrictEqual([id, code], [undefined, 111])
+    }),
+  )
+
+  it.effect("a burst of one client is handled in turns, and others are answered between them", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway()
+      const [bursting, other] = [yield* connect(), yield* connect()]
+      const message = { type: "unsubscribe", id: 2, channel: "a" }
+      const before = bursting.wire.receivedUnsafe()
+      bursting.send(...Array.from({ length: 200 }, () => message))
+      yield* other.ask(message)
+      const early = bursting.wire.receivedUnsafe() - before
+      for (let i = 0; i < 200; i++) yield* bursting.next
+      assert.isBelow(early, bursting.wire.receivedUnsafe() - before)
+    }),
+  )
+
   it.effect("a client that goes on over the rate for 10 s is bye 4300", () =>
     Effect.gen(function* () {
       const client = yield* (yield* gateway({ commandsPerSecond: 1 })).connect()

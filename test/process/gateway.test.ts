@@ -1,5 +1,6 @@
 /** The life of `node dist/main.js`: from its ready line to its exit code, on real sockets. Needs a build. */
 import { afterEach, assert, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
@@ -115,6 +116,49 @@ describe("the address", () => {
     peer.send({ type: "connect", id: 1, version: 1 })
     assert.deepInclude(await peer.next(), { type: "connected" })
     socket.destroy()
+  })
+
+  it("may ask for certificates, and outlives clients that show none", async () => {
+    const { ca, client, server } = makeCertificates()
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const file = (name: string, pem: string) => {
+      writeFileSync(join(directory, name), pem)
+      return join(directory, name)
+    }
+    const files = ["--tls-cert", file("cert", server.cert), "--tls-key", file("key", server.key)]
+    const gateway = await start(...files, "--tls-client-ca", file("ca", ca))
+    rmSync(directory, { recursive: true })
+    const dial = (identity: object) =>
+      Tls.connect({ port: gateway.port, host: "127.0.0.1", ca, servername: "localhost", ...identity })
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
+      const stranger = dial({ maxVersion }).on("error", () => {})
+      await new Promise((resolve) => stranger.once("close", resolve))
+    }
+    const peer = Peer.over(dial(client))
+    peer.send({ type: "connect", id: 1, version: 1 })
+    assert.deepInclude(await peer.next(), { type: "connected" })
+    peer.socket.destroy()
+  })
+})
+
+describe("the log", () => {
+  it("whose reader has gone takes nobody with it", async () => {
+    const child = spawn(process.execPath, [Gateway.program, "--port", "0", "--log-level", "debug", ...atOnce], {
+      stdio: ["ignore", "pipe", "ignore"],
+    })
+    const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
+    const port = await new Promise<number>((resolve) =>
+      child.stdout.once("data", (line) => resolve(Number(/listening on 127\.0\.0\.1:(\d+)/.exec(String(line))?.[1]))),
+    )
+    child.stdout.destroy()
+    for (let i = 0; i < 3; i++) {
+      const peer = await Peer.connect({ port })
+      peer.socket.end()
+      assert.deepInclude(await peer.next(), { type: "bye", code: 4000 })
+      await peer.next()
+    }
+    child.kill("SIGTERM")
+    assert.deepStrictEqual(await exited, { code: 0, signal: null })
   })
 })
 
