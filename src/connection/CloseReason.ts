@@ -108,7 +108,7 @@ export const format = (reason: CloseReason): string => {
     case "RateLimited":
       return `more than ${reason.perSecond} ${reason.unit} per second`
     case "Refused":
-      return `refused: ${reason.observed} ${reason.limit}, allowed are ${reason.allowed}`
+      return `refused: ${reason.observed} ${refusedFor[reason.limit]}, allowed are ${reason.allowed}`
     case "Draining":
       return "the server is draining"
     case "HandlerFailed":
@@ -117,3 +117,9 @@ export const format = (reason: CloseReason): string => {
       return reason.message
   }
 }
+
+const refusedFor = {
+  connections: "connections",
+  connectionsPerAddress: "connections from this address",
+  acceptsPerSecond: "new connections in a second",
+} as const

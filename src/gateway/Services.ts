@@ -71,8 +71,6 @@ export interface Services<P> {
   readonly respond: (responder: P, answer: Response | ResponseError) => boolean
   /** Gives a request up: error 119 to the asker, `cancel` to the responder. Nothing happens if it is not in flight. */
   readonly cancel: (asker: P, id: number) => void
-  /** Whether this id of the asker is in flight. */
-  readonly isOpen: (asker: P, id: number) => boolean
   /**
    * The peer is gone, and is named to no other method after this: who waits for it gets error 115 at once, whom it asked
    * gets `cancel`, it gets nothing.
@@ -261,8 +259,6 @@ export const make = <P extends Peer>(options: Options): Services<P> => {
       refuse(asker, id, "cancelled")
       tellCancelled(open)
     },
-
-    isOpen: (asker, id) => members.get(asker)?.asked.has(id) === true,
 
     leave: (peer) => {
       const member = members.get(peer)

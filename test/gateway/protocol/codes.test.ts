@@ -143,11 +143,16 @@ describe("ByeCode", () => {
     [refused("connections"), { code: 4101, message: "refused: 3 connections, allowed are 2", retry: "elsewhere" }],
     [
       refused("connectionsPerAddress"),
-      { code: 4301, message: "refused: 3 connectionsPerAddress, allowed are 2", retry: "backoff", waitMs: 5000 },
+      {
+        code: 4301,
+        message: "refused: 3 connections from this address, allowed are 2",
+        retry: "backoff",
+        waitMs: 5000,
+      },
     ],
     [
       refused("acceptsPerSecond"),
-      { code: 4302, message: "refused: 3 acceptsPerSecond, allowed are 2", retry: "backoff", waitMs: 1000 },
+      { code: 4302, message: "refused: 3 new connections in a second, allowed are 2", retry: "backoff", waitMs: 1000 },
     ],
     [CloseReason.Draining(), { code: 4001, message: "the server is draining", retry: "backoff" }],
     [
