@@ -39,7 +39,7 @@ export interface Options<Out> {
   readonly layout?: FrameLayout.FrameLayout
   /** The limit for frames to the peer, in body bytes. Default: the same as for frames from it. */
   readonly maxOutboundFrameBytes?: number
-  /** Default: `empty`, unless the layout delivers its header with the body, where no frame is empty: then `none`. */
+  /** Default: `empty`, unless no frame of the layout can be empty: then `none`. */
   readonly heartbeat?: "empty" | "none"
   readonly goodbye?: (reason: CloseReason) => Out | undefined
   readonly draining?: (grace: Duration.Duration) => Out | undefined
@@ -67,12 +67,13 @@ export const fromCodec = <In, Out>(
 ): Protocol<In, Out> => {
   const inboundLayout = options.layout ?? FrameLayout.u32
   const { maxOutboundFrameBytes = inboundLayout.maxFrameBytes } = options
+  const encoder = FrameEncoder.make(FrameLayout.withMaxFrameBytes(inboundLayout, maxOutboundFrameBytes))
   return {
     name: options.name,
     codec: options.codec,
     inboundLayout,
-    encoder: FrameEncoder.make(FrameLayout.withMaxFrameBytes(inboundLayout, maxOutboundFrameBytes)),
-    heartbeat: options.heartbeat ?? (FrameLayout.isHeaderStripped(inboundLayout) ? "empty" : "none"),
+    encoder,
+    heartbeat: options.heartbeat ?? (encoder.refuse(0) === undefined ? "empty" : "none"),
     goodbye: options.goodbye ?? (() => undefined),
     draining: options.draining ?? (() => undefined),
   }

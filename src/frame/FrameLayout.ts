@@ -151,9 +151,6 @@ export const withMaxFrameBytes = (layout: FrameLayout, maxFrameBytes: number): F
   maxFrameBytes: Math.min(maxFrameBytes, layout.maxBodyBytes, largestMaxFrameBytes),
 })
 
-/** Whether frames are bodies. Otherwise they carry their own header, which the encoder verifies. */
-export const isHeaderStripped = (layout: FrameLayout): boolean => layout.strip === "header"
-
 const refuse = (setting: keyof Options, message: string) => Result.fail(new FrameLayoutError({ setting, message }))
 
 const isWithin = (value: number, min: number, max: number): boolean =>

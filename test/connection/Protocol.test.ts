@@ -28,9 +28,12 @@ describe("Protocol.fromCodec", () => {
   })
 
   it("has no heartbeats where no frame is empty", () => {
-    const layout = FrameLayout.makeUnsafe({ strip: 0 })
-    const protocol = Protocol.fromCodec({ name: "headers", codec: Codec.bytes, layout })
-    assert.strictEqual(protocol.heartbeat, "none")
+    // A frame that carries its header, and one whose body has at least the byte that the length leaves out.
+    for (const options of [{ strip: 0 }, { adjustment: 1 }]) {
+      const layout = FrameLayout.makeUnsafe(options)
+      const protocol = Protocol.fromCodec({ name: "no empty frames", codec: Codec.bytes, layout })
+      assert.strictEqual(protocol.heartbeat, "none")
+    }
   })
 
   it("limits what goes out apart from what comes in", () => {

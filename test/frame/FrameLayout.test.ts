@@ -167,9 +167,4 @@ describe("FrameLayout", () => {
     assert.deepStrictEqual(limits(accepted({ width: 1 }), [0, 254, 255, 256]), [0, 254, 255, 255])
     assert.deepStrictEqual(limits(FrameLayout.u32, [2 ** 30, 2 ** 30 + 1, Number.NaN]), [2 ** 30, 2 ** 30, Number.NaN])
   })
-
-  it("says whether frames are bodies", () => {
-    assert.isTrue(FrameLayout.isHeaderStripped(FrameLayout.u32))
-    assert.isFalse(FrameLayout.isHeaderStripped(accepted({ strip: 0 })))
-  })
 })
