@@ -1,0 +1,62 @@
+/**
+ * What a namespace is configured to keep, allow and refuse. Reads no configuration: `config/` makes policies.
+ */
+import * as Context from "effect/Context"
+import type { Action, Identity } from "./auth/Identity.ts"
+import type { Retention } from "./engine/Engine.ts"
+import type { Data } from "./protocol/Data.ts"
+
+/** Who may do something: nobody at all, whose token grants it, every user with a token, or anyone. */
+export type Allowed = "nobody" | "granted" | "users" | "anyone"
+
+/** What happens to a subscriber that reads too slowly (docs/protocol.md, section 7). */
+export type SlowConsumer = "close" | "dropOldest" | "latest"
+
+/** A data schema's complaint. */
+export interface Mismatch {
+  /** Where in the data: `items[3].price`, empty for the whole. */
+  readonly path: string
+  /** One sentence for a person. */
+  readonly message: string
+}
+
+/** The policy of the channels and services of one namespace. */
+export interface Policy {
+  readonly history: Retention
+  /** Whether a position is honoured. Needs history. */
+  readonly recovery: boolean
+  readonly presence: boolean
+  /** How long a member that lost its connection is still listed. */
+  readonly presenceGraceMs: number
+  /** Members above which only counts are sent. */
+  readonly maxPresenceMembers: number
+  readonly slowConsumer: SlowConsumer
+  /** Bytes of data in one publication, request or response. */
+  readonly maxDataBytes: number
+  /** Publications of one connection in a second. */
+  readonly publishesPerSecond: number
+  /** Subscribers of one channel. */
+  readonly maxSubscribers: number
+  readonly allow: Readonly<Record<Action, Allowed>>
+  /** Judges data against the namespace's schema; absent if it has none. */
+  readonly validate?: (data: Data) => Mismatch | undefined
+}
+
+/** The policies in force: a name's part before the first `:` picks one, a name without it has the default policy. */
+export class Policies extends Context.Service<Policies, { readonly of: (name: string) => Policy }>()(
+  "longline/gateway/Policies",
+) {}
+
+/** Whether a policy lets an identity do something with a name. */
+export const isAllowed = (policy: Policy, action: Action, name: string, identity: Identity): boolean => {
+  switch (policy.allow[action]) {
+    case "nobody":
+      return false
+    case "anyone":
+      return true
+    case "users":
+      return identity.user !== undefined || identity.grants(action, name)
+    case "granted":
+      return identity.grants(action, name)
+  }
+}
