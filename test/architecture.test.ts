@@ -21,8 +21,8 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   cli: ["frame", "codec", "connection", "server", "observe", "gateway", "transport"],
 }
 
-/** The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, one schema for each type. */
-const innerPartsOfGateway = ["codec/SchemaStep.ts", "codec/Shown.ts"]
+/** The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, its requests the queue of alarms. */
+const innerPartsOfGateway = ["codec/SchemaStep.ts", "codec/Shown.ts", "connection/DeadlineQueue.ts"]
 
 /** Address arithmetic, which opens nothing. */
 const harmless = /^import \{ (BlockList|isIP)(, (BlockList|isIP))* \} from "node:net"$/

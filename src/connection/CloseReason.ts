@@ -28,6 +28,8 @@ export type CloseReason = Data.TaggedEnum<{
   BadOutbound: { readonly error: CodecError | FrameError }
   /** No complete frame within the first-frame deadline. */
   FirstFrameLate: { readonly limitMs: number }
+  /** Nothing but heartbeats within the first-message deadline. */
+  FirstMessageLate: { readonly limitMs: number }
   /** A frame began and was not complete within its deadline. */
   FrameTooSlow: { readonly limitMs: number; readonly declaredBytes: number; readonly receivedBytes: number }
   /** Nothing received within the timeout after a probe. */
@@ -62,6 +64,7 @@ export const {
   Done,
   Draining,
   FirstFrameLate,
+  FirstMessageLate,
   FrameTooSlow,
   HandlerFailed,
   HeartbeatTimeout,
@@ -95,6 +98,8 @@ export const format = (reason: CloseReason): string => {
       return `${reason.stranger.message} (${reason.error.message})`
     case "FirstFrameLate":
       return `no complete frame within ${reason.limitMs} ms`
+    case "FirstMessageLate":
+      return `no message within ${reason.limitMs} ms`
     case "FrameTooSlow":
       return `a frame of ${reason.declaredBytes} bytes was not complete within ${reason.limitMs} ms: ${reason.receivedBytes} bytes arrived`
     case "HeartbeatTimeout":

@@ -12,6 +12,8 @@ import * as Layer from "effect/Layer"
 export interface Deadlines {
   /** From the first read to the first complete frame, heartbeats included. Default 10 s. */
   readonly firstFrame: Duration.Duration
+  /** From the first read to the first message, which a heartbeat is not. Default: no limit. */
+  readonly firstMessage: Duration.Duration
   /** From the first byte of a frame to its last, for every frame. Default 10 s. */
   readonly frame: Duration.Duration
   /** And one second more for each of these of declared length. Default 8 KiB. */
@@ -25,6 +27,7 @@ export interface Deadlines {
 /** The defaults of all deadlines. */
 export const defaults: Deadlines = {
   firstFrame: Duration.seconds(10),
+  firstMessage: Duration.infinity,
   frame: Duration.seconds(10),
   frameBytesPerSecond: 8 * 1024,
   writeStall: Duration.seconds(10),
@@ -37,6 +40,7 @@ export const Deadlines = Context.Reference<Deadlines>("longline/connection/Deadl
 /** Deadlines as a layer; what is not given keeps its default. */
 export const layer = (options: {
   readonly firstFrame?: Duration.Input
+  readonly firstMessage?: Duration.Input
   readonly frame?: Duration.Input
   readonly frameBytesPerSecond?: number
   readonly writeStall?: Duration.Input
@@ -44,6 +48,7 @@ export const layer = (options: {
 }): Layer.Layer<never> =>
   Layer.succeed(Deadlines, {
     firstFrame: Duration.fromInputUnsafe(options.firstFrame ?? defaults.firstFrame),
+    firstMessage: Duration.fromInputUnsafe(options.firstMessage ?? defaults.firstMessage),
     frame: Duration.fromInputUnsafe(options.frame ?? defaults.frame),
     frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond,
     writeStall: Duration.fromInputUnsafe(options.writeStall ?? defaults.writeStall),
@@ -56,6 +61,7 @@ export type DeadlinesMs = { readonly [K in keyof Deadlines]: number }
 /** Durations are for people; what runs once a read has numbers. */
 export const toMillis = (deadlines: Deadlines): DeadlinesMs => ({
   firstFrame: Duration.toMillis(deadlines.firstFrame),
+  firstMessage: Duration.toMillis(deadlines.firstMessage),
   frame: Duration.toMillis(deadlines.frame),
   frameBytesPerSecond: deadlines.frameBytesPerSecond,
   writeStall: Duration.toMillis(deadlines.writeStall),

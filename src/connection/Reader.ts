@@ -49,7 +49,7 @@ export class Reader<In> {
     this.#deadline = new Deadlines.LazyDeadline({
       now,
       fork,
-      leastMs: Math.min(deadlines.firstFrame, deadlines.frame),
+      leastMs: Math.min(deadlines.firstFrame, deadlines.firstMessage, deadlines.frame),
       onPassed: () => this.#late(),
     })
     this.#read = Effect.matchCauseEffect(options.wire.pull, {
@@ -98,7 +98,7 @@ export class Reader<In> {
 
   #listen(): void {
     this.#listensSince = this.#options.now()
-    this.#deadline.set(this.#listensSince + this.#options.deadlines.firstFrame)
+    this.#watch()
   }
 
   #received(chunks: ReadonlyArray<Uint8Array>): Batch<In> {
@@ -128,9 +128,8 @@ export class Reader<In> {
 
   #watch(): void {
     const arriving = this.inbox.arriving
-    const isFirst = this.inbox.frames === 0
-    if (arriving === undefined && !isFirst) return this.#deadline.lift()
-    let at = isFirst ? this.#listensSince + this.#options.deadlines.firstFrame : Infinity
+    let at = this.#listensSince + this.#firstMs
+    if (arriving === undefined && at === Infinity) return this.#deadline.lift()
     if (arriving !== undefined) {
       if (this.inbox.arrivingFrame !== this.#arrivingFrame) {
         this.#arrivingFrame = this.inbox.arrivingFrame
@@ -141,20 +140,28 @@ export class Reader<In> {
     this.#deadline.set(at)
   }
 
+  /** How long the peer has from the first read to whatever it still owes first; infinite once nothing is owed. */
+  get #firstMs(): number {
+    const { firstFrame, firstMessage } = this.#options.deadlines
+    if (this.inbox.frames > this.inbox.heartbeats) return Infinity
+    return this.inbox.frames > 0 ? firstMessage : Math.min(firstFrame, firstMessage)
+  }
+
   #allowedMs(declaredBytes = 0): number {
     const { frame, frameBytesPerSecond } = this.#options.deadlines
     return frame + (declaredBytes / frameBytesPerSecond) * 1000
   }
 
   #late(): void {
-    const { deadlines, now, onReason, wire } = this.#options
+    const { now, onReason, wire } = this.#options
     const arriving = this.inbox.arriving
     if (wire.unreadUnsafe() > 0 || wire.pausedUnsafe()) {
       // The handler is busy, not the peer late: what is missing may be waiting here.
       this.#arrivingSince = now()
       this.#deadline.set(this.#arrivingSince + this.#allowedMs(arriving?.declaredBytes))
-    } else if (this.inbox.frames === 0 && now() >= this.#listensSince + deadlines.firstFrame) {
-      onReason(CloseReason.FirstFrameLate({ limitMs: deadlines.firstFrame }))
+    } else if (now() >= this.#listensSince + this.#firstMs) {
+      const late = this.inbox.frames > 0 ? CloseReason.FirstMessageLate : CloseReason.FirstFrameLate
+      onReason(late({ limitMs: this.#firstMs }))
     } else if (arriving !== undefined) {
       const { declaredBytes = 0, receivedBytes } = arriving
       const limitMs = Math.round(this.#allowedMs(declaredBytes))

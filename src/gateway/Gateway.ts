@@ -7,7 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { randomBytes } from "node:crypto"
 import * as Deadlines from "../connection/Deadlines.ts"
 import * as Heartbeat from "../connection/Heartbeat.ts"
 import * as Outbox from "../connection/Outbox.ts"
@@ -21,6 +20,7 @@ import * as ByeCode from "./protocol/ByeCode.ts"
 import type { ClientFrame } from "./protocol/ClientMessage.ts"
 import * as JsonProtocol from "./protocol/JsonProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
+import { RandomText } from "./RandomText.ts"
 import * as Services from "./Services.ts"
 import * as Session from "./Session.ts"
 
@@ -71,36 +71,32 @@ export const layer = (options: Options): Layer.Layer<never, never, Transport> =>
     Effect.gen(function* () {
       const commandsPerSecond = options.commandsPerSecond ?? defaultCommandsPerSecond
       const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultConnectTimeout)
-      const shared = yield* makeShared(options, connectTimeout, commandsPerSecond)
+      const shared = yield* makeShared(options, commandsPerSecond)
       yield* Effect.forkScoped(Services.run(shared.services))
       return Server.serve(protocol, Session.serve(shared)).pipe(
         Layer.provide([
-          Deadlines.layer({ firstFrame: connectTimeout }),
+          Deadlines.layer({ firstFrame: connectTimeout, firstMessage: connectTimeout }),
           RateLimit.layer({ heartbeatsPerSecond: commandsPerSecond }),
         ]),
       )
     }),
   )
 
-const makeShared = Effect.fnUntraced(function* (
-  options: Options,
-  connectTimeout: Duration.Duration,
-  commandsPerSecond: number,
-) {
+const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSecond: number) {
   const clock = yield* Clock.Clock
   const heartbeat = yield* Heartbeat.HeartbeatSettings
   const outbox = yield* Outbox.OutboxLimits
   const now = () => clock.currentTimeMillisUnsafe()
   const monotonic = () => Deadlines.monotonicMs(clock)
+  const random = new RandomText()
   const shared: Session.Shared = {
     channels: Channels.make({
-      epoch: randomBytes(9).toString("base64url"),
+      epoch: random.take(9),
       now,
       // A publication is at most a client's frame with an envelope: the limit for frames to clients is far above.
       encode: (publication) => Result.getOrThrow(Protocol.encodeShared(protocol, publication)),
     }),
     services: Services.make({ now: monotonic }),
-    connectTimeout,
     heartbeat: {
       intervalMs: Duration.toMillis(heartbeat.interval),
       timeoutMs: Duration.toMillis(heartbeat.timeout),
@@ -111,7 +107,8 @@ const makeShared = Effect.fnUntraced(function* (
       commandsPerSecond,
       outboxBytes: outbox.maxBytes,
     },
-    server: { ...options.server, node: randomBytes(6).toString("base64url") },
+    server: { ...options.server, node: random.take(6) },
+    random,
     now,
     monotonic,
   }

@@ -2,20 +2,19 @@
  * One client of the gateway: its `connect`, and then message after message to channels and services, each answered.
  * Holds no channel and no service itself: it asks them, and leaves them when it ends.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { randomBytes } from "node:crypto"
 import * as CloseReason from "../connection/CloseReason.ts"
-import type { Connection } from "../connection/Connection.ts"
+import type { Connection, ConnectionError } from "../connection/Connection.ts"
 import type { SharedFrame } from "../connection/Outbox.ts"
 import { TokenBucket } from "../connection/RateLimit.ts"
 import type * as Channels from "./Channels.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
 import type * as Client from "./protocol/ClientMessage.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
+import type { RandomText } from "./RandomText.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
 import type * as Services from "./Services.ts"
 
@@ -38,10 +37,10 @@ export const sessionTtlMs = 0
 export interface Shared {
   readonly channels: Channels.Channels<Session>
   readonly services: Services.Services<Session>
-  readonly connectTimeout: Duration.Duration
   readonly heartbeat: Server.Connected["heartbeat"]
   readonly limits: Server.Connected["limits"]
   readonly server: Server.Connected["server"]
+  readonly random: RandomText
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Milliseconds of a clock that never goes back. */
@@ -50,36 +49,53 @@ export interface Shared {
 
 type ClientConnection = Connection<Client.ClientFrame, Server.ServerMessage>
 
-/** Serves one client from its `connect` to its end. */
-export const serve = (shared: Shared) =>
-  Effect.fnUntraced(function* (connection: ClientConnection) {
-    const first = yield* connection.receive.pipe(
-      Effect.timeoutOrElse({ duration: shared.connectTimeout, orElse: () => bye(connection, "connectLate") }),
+/** Serves one client from its `connect` to its end. Who sends none in time is ended by the connection's deadlines. */
+export const serve =
+  (shared: Shared) =>
+  (connection: ClientConnection): Effect.Effect<void, ConnectionError> =>
+    connection.receive.pipe(
+      // The client left before it said anything.
       Pull.catchDone(() => Effect.undefined),
+      Effect.flatMap((first) => (first === undefined ? Effect.void : begin(shared, connection, first))),
     )
-    // The client left before it said anything.
-    if (first === undefined) return
-    if (first.type !== "connect") return yield* bye(connection, "malformed", outOfOrder(first))
-    if (first.version !== protocolVersion) {
-      const message = `version ${first.version} is not supported, this server speaks ${protocolVersion}`
-      return yield* bye(connection, "versionNotSupported", message)
-    }
-    const session = new Session(shared, connection)
-    yield* Effect.addFinalizer(() => Effect.sync(() => session.leave()))
-    session.connect(first)
-    const handleFrom = (messages: ReadonlyArray<Client.ClientFrame>, from: number): Effect.Effect<void> => {
-      const to = Math.min(from + messagesPerTurn, messages.length)
-      // One of them may end the connection: what came behind it has no effect that nobody would be told of.
-      for (let i = from; i < to && connection.isOpen; i++) session.handle(messages[i]!)
-      return to < messages.length && connection.isOpen
-        ? Effect.flatMap(Effect.yieldNow, () => handleFrom(messages, to))
-        : connection.room
-    }
-    yield* Stream.runForEachArray(connection.messages, (messages) => handleFrom(messages, 0))
-  })
 
-const bye = (connection: ClientConnection, name: ByeCode.ByeName, message?: string) => {
-  const facts = ByeCode.make(name, message === undefined ? undefined : { message })
+const begin = (
+  shared: Shared,
+  connection: ClientConnection,
+  first: Client.ClientFrame,
+): Effect.Effect<void, ConnectionError> => {
+  if (first.type !== "connect") return bye(connection, "malformed", outOfOrder(first))
+  if (first.version !== protocolVersion) {
+    const message = `version ${first.version} is not supported, this server speaks ${protocolVersion}`
+    return bye(connection, "versionNotSupported", message)
+  }
+  const session = new Session(shared, connection)
+  const handling = Effect.suspend(() => {
+    session.connect(first)
+    return Stream.runForEachArray(connection.messages, (messages) => handleFrom(session, connection, messages, 0))
+  })
+  return Effect.ensuring(
+    handling,
+    Effect.sync(() => session.leave()),
+  )
+}
+
+const handleFrom = (
+  session: Session,
+  connection: ClientConnection,
+  messages: ReadonlyArray<Client.ClientFrame>,
+  from: number,
+): Effect.Effect<void> => {
+  const to = Math.min(from + messagesPerTurn, messages.length)
+  // One of them may end the connection: what came behind it has no effect that nobody would be told of.
+  for (let i = from; i < to && connection.isOpen; i++) session.handle(messages[i]!)
+  return to < messages.length && connection.isOpen
+    ? Effect.flatMap(Effect.yieldNow, () => handleFrom(session, connection, messages, to))
+    : connection.room
+}
+
+const bye = (connection: ClientConnection, name: ByeCode.ByeName, message: string) => {
+  const facts = ByeCode.make(name, { message })
   return Effect.andThen(connection.close(CloseReason.Application(facts)), Effect.never)
 }
 
@@ -102,10 +118,8 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
   #overRateAt = -Infinity
 
   constructor(shared: Shared, connection: ClientConnection) {
-    // One call for both: asking the system for random bytes is what costs (4 % of a connect, bench).
-    const random = randomBytes(27).toString("base64url")
-    this.id = random.slice(0, 12)
-    this.#key = random.slice(12)
+    this.id = shared.random.take(9)
+    this.#key = shared.random.take(18)
     this.#shared = shared
     this.#connection = connection
     this.#rate = new TokenBucket(shared.limits.commandsPerSecond, shared.monotonic())

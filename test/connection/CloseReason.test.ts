@@ -25,6 +25,7 @@ const sentences: ReadonlyArray<readonly [reason: CloseReason.CloseReason, senten
   [CloseReason.BadMessage({ error: refused }), "cannot decode message: expected a string at data, got 7"],
   [CloseReason.BadOutbound({ error: tooLarge }), "frame of 4 bytes is over the limit of 3 bytes"],
   [CloseReason.FirstFrameLate({ limitMs: 10 }), "no complete frame within 10 ms"],
+  [CloseReason.FirstMessageLate({ limitMs: 10 }), "no message within 10 ms"],
   [
     CloseReason.FrameTooSlow({ limitMs: 10, declaredBytes: 8, receivedBytes: 5 }),
     "a frame of 8 bytes was not complete within 10 ms: 5 bytes arrived",

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import { type Connection, ConnectionError } from "../../src/connection/Connection.ts"
+import * as Deadlines from "../../src/connection/Deadlines.ts"
 import type { Settings } from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
@@ -91,6 +92,11 @@ const endings: Record<string, Ending> = {
   "a first frame that is late": {
     reason: CloseReason.FirstFrameLate({ limitMs: 10_000 }),
     by: () => pass("10 seconds"),
+  },
+  "a first message that is late": {
+    reason: CloseReason.FirstMessageLate({ limitMs: 12_000 }),
+    settings: { deadlines: { ...Deadlines.toMillis(Deadlines.defaults), firstMessage: 12_000 } },
+    by: (served) => Effect.andThen(say("")(served), pass("12 seconds")),
   },
   "a frame that is too slow": {
     reason: CloseReason.FrameTooSlow({ limitMs: 11_000, declaredBytes: 8192, receivedBytes: 5 }),

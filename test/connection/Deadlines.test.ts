@@ -74,6 +74,45 @@ describe("The first frame", () => {
   )
 })
 
+describe("The first message", () => {
+  const messages = { ...settings, deadlines: { ...Deadlines.toMillis(Deadlines.defaults), firstMessage: 20_000 } }
+  const lateMessage = CloseReason.FirstMessageLate({ limitMs: 20_000 })
+
+  it.effect("may take as long as its deadline", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open({ protocol, settings: messages }, reading)
+      peer.say("")
+      yield* pass(19_999)
+      peer.say("hello")
+      yield* pass("1 hour")
+      assert.isTrue(isOpen(connection))
+    }),
+  )
+
+  it.effect("is late after that, however many heartbeats came", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open({ protocol, settings: messages }, reading)
+      for (let at = 0; at < 19; at++) {
+        peer.say("")
+        yield* pass("1 second")
+      }
+      peer.say("")
+      yield* pass(999)
+      assert.isTrue(isOpen(connection))
+      yield* pass(1)
+      assert.deepStrictEqual(yield* connection.closed, lateMessage)
+    }),
+  )
+
+  it.effect("does not give the first frame more time than it has", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* open({ protocol, settings: messages }, reading)
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(yield* connection.closed, late)
+    }),
+  )
+})
+
 describe("A frame", () => {
   // 8 KiB with its header: 10 s and one more.
   const large = frame("x".repeat(8188))
@@ -285,6 +324,7 @@ describe("Deadlines.layer", () => {
         Effect.provide(Effect.service(Deadlines.Deadlines), Deadlines.layer(options))
       const standard = {
         firstFrame: Duration.seconds(10),
+        firstMessage: Duration.infinity,
         frame: Duration.seconds(10),
         frameBytesPerSecond: 8192,
         writeStall: Duration.seconds(10),

@@ -94,6 +94,7 @@ const translate = CloseReason.match({
   BadMessage: told("malformed"),
   WrongProtocol: (reason) => make("wrongProtocol", { message: reason.stranger.message }),
   FirstFrameLate: told("connectLate"),
+  FirstMessageLate: told("connectLate"),
   FrameTooSlow: told("frameTooSlow"),
   HeartbeatTimeout: told("noHeartbeat"),
   SlowConsumer: told("slowConsumer"),

@@ -117,6 +117,10 @@ describe("ByeCode", () => {
       { code: 4502, message: "no complete frame within 10 ms", retry: "backoff" },
     ],
     [
+      CloseReason.FirstMessageLate({ limitMs: 10 }),
+      { code: 4502, message: "no message within 10 ms", retry: "backoff" },
+    ],
+    [
       CloseReason.FrameTooSlow({ limitMs: 10, declaredBytes: 9, receivedBytes: 1 }),
       { code: 4510, message: "a frame of 9 bytes was not complete within 10 ms: 1 bytes arrived", retry: "backoff" },
     ],

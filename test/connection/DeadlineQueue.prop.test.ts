@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as DeadlineQueue from "../../src/gateway/DeadlineQueue.ts"
+import * as DeadlineQueue from "../../src/connection/DeadlineQueue.ts"
 
 type Step =
   | { readonly do: "add"; readonly deadline: number }
