@@ -3,7 +3,7 @@
  * Keeps no publication, encodes none, and knows no socket: a subscriber is whatever takes what `encode` made.
  */
 import * as Result from "effect/Result"
-import * as Idempotency from "./Idempotency.ts"
+import * as Idempotency from "./engine/Idempotency.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import type { Position, Sender, Tags } from "./protocol/Fields.ts"
 import type { Publication } from "./protocol/ServerMessage.ts"

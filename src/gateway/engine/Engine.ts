@@ -57,6 +57,17 @@ export class EngineError extends Data.TaggedError("EngineError")<{
   readonly detail: string
   readonly cause?: unknown
 }> {
+  /** The key stands for other data. */
+  static keyReused(): EngineError {
+    return new EngineError({ reason: "KeyReused", detail: "this key was used for other data" })
+  }
+
+  /** There is no room for a channel that was not published to yet. */
+  static channelLimit(maxChannels: number): EngineError {
+    const detail = `${maxChannels} channels were published to, there is no room for another`
+    return new EngineError({ reason: "ChannelLimit", detail })
+  }
+
   override get message(): string {
     return this.detail
   }
@@ -71,7 +82,7 @@ export interface Range {
   readonly since?: number
   /** At most so many. */
   readonly limit: number
-  /** No more once so many bytes of data and tags are read; one is read whatever its size. */
+  /** At most so many bytes of data and tags; one publication is read whatever its size. */
   readonly maxBytes: number
   /** Newest first. */
   readonly reverse?: boolean
@@ -112,8 +123,8 @@ export class Engine extends Context.Service<
     /** Completes when the engine has room for more publications. Who publishes much waits for it between batches. */
     readonly room: Effect.Effect<void>
     /**
-     * Tells `deliver` every publication after the position that it returns. A channel has one attachment: the gateway
-     * shares it between subscribers.
+     * Tells `deliver` every publication after the position that it returns. A channel has one attachment, which another
+     * one replaces: the gateway shares it between subscribers. While it lasts the channel keeps its position and epoch.
      */
     readonly attach: (channel: string, deliver: Deliver) => Effect.Effect<Position, EngineError>
     /** Tells nothing more. Nothing happens if the channel is not attached. */

@@ -5,7 +5,7 @@
  * are free, so it would hold nobody back.
  */
 import { hash } from "node:crypto"
-import type { Tags } from "./protocol/Fields.ts"
+import type { Tags } from "../protocol/Fields.ts"
 
 /** How long a key is remembered, in milliseconds (docs/protocol.md, section 5). */
 export const defaultWindowMs = 5 * 60_000

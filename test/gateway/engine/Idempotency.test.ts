@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as Idempotency from "../../src/gateway/Idempotency.ts"
+import * as Idempotency from "../../../src/gateway/engine/Idempotency.ts"
 
 const key = (text: string, user?: string, channel = "a"): Idempotency.Key => ({ channel, user, key: text })
 const use = (offset: number): Idempotency.FirstUse => ({ fingerprint: "f", offset })

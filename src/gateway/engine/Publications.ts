@@ -1,0 +1,53 @@
+/**
+ * What engines do alike with publications: make them of drafts, weigh them, and fill pages.
+ * Keeps none.
+ */
+import * as Data from "../protocol/Data.ts"
+import type { Tags } from "../protocol/Fields.ts"
+import type { Draft, Publication, Range } from "./Engine.ts"
+
+/** The draft in its place. */
+export const make = (draft: Draft, offset: number, previous: number, time: number): Publication => ({
+  offset,
+  previous,
+  time,
+  data: draft.data,
+  ...(draft.from === undefined ? undefined : { from: draft.from }),
+  ...(draft.tags === undefined ? undefined : { tags: draft.tags }),
+})
+
+/** Bytes of data and tags. */
+export const byteLength = ({ data, tags }: { readonly data: Data.Data; readonly tags?: Tags }): number => {
+  let bytes = Data.byteLength(data)
+  for (const name in tags) bytes += Buffer.byteLength(name) + Buffer.byteLength(tags[name]!)
+  return bytes
+}
+
+/** Publications as they are read, up to the limits of a range. */
+export class PageBuilder {
+  readonly publications: Array<Publication> = []
+  /** Whether one did not fit. */
+  more = false
+  private bytes = 0
+  private readonly range: Range
+
+  constructor(range: Range) {
+    this.range = range
+  }
+
+  /** Whether there may be room for another: reading it can be spared if not. */
+  hasRoom(): boolean {
+    return this.publications.length < this.range.limit
+  }
+
+  /** Takes it if it fits. The first one fits whatever its size. */
+  take(publication: Publication, bytes: number): boolean {
+    const fits = this.hasRoom() && (this.bytes + bytes <= this.range.maxBytes || this.publications.length === 0)
+    if (!fits) this.more = true
+    else {
+      this.bytes += bytes
+      this.publications.push(publication)
+    }
+    return fits
+  }
+}
