@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Idempotency from "./engine/Idempotency.ts"
+import type { Data } from "./protocol/Data.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import type { Position, Sender, Tags } from "./protocol/Fields.ts"
 import type { Publication } from "./protocol/ServerMessage.ts"
@@ -32,7 +33,7 @@ export interface Subscriber<in Encoded> {
 /** What somebody asks to be published. */
 export interface Publish<S> {
   readonly channel: string
-  readonly data: unknown
+  readonly data: Data
   readonly key?: string
   readonly tags?: Tags
   readonly from?: Sender

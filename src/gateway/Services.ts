@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as DeadlineQueue from "../connection/DeadlineQueue.ts"
 import type { Response, ResponseError } from "./protocol/ClientMessage.ts"
+import type { Data } from "./protocol/Data.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import * as Fields from "./protocol/Fields.ts"
 import type * as ServerMessage from "./protocol/ServerMessage.ts"
@@ -41,7 +42,7 @@ export interface Request<P> {
   /** The asker's own. */
   readonly id: number
   readonly service: string
-  readonly data: unknown
+  readonly data: Data
   /** What the responder is told of the asker. */
   readonly from: ServerMessage.Request["from"]
   /** Default: `Fields.defaultTimeoutMs`. */

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import * as Channels from "../../src/gateway/Channels.ts"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import type { Publication } from "../../src/gateway/protocol/ServerMessage.ts"
 
 // Few names, peers, keys and values, and limits of about as many, so that every rule meets every other one.
@@ -102,7 +103,7 @@ describe("Channels", () => {
           } else {
             const answer = channels.publish({
               channel: each.name,
-              data: each.data,
+              data: Data.json(each.data),
               from: { connection: `${each.peer}` },
               ...(each.key === undefined ? undefined : { key: each.key }),
               ...(each.echo ? undefined : { except: subscribers[each.peer]! }),

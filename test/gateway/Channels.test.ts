@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Channels from "../../src/gateway/Channels.ts"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import type { Publication } from "../../src/gateway/protocol/ServerMessage.ts"
 
 type Envelope = { readonly publication: Publication }
@@ -35,19 +36,19 @@ describe("publishing", () => {
   it("a publication has the channel's next offset, the previous one, the epoch and the time", () => {
     const { channels, clock, encoded, subscriber } = setup()
     subscriber("a")
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: { x: 1 } }), at(1))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json({ x: 1 }) }), at(1))
     clock.now = 1001
     const from = { connection: "c", user: "u" }
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: null, from, tags: { t: "v" } }), at(2))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json(null), from, tags: { t: "v" } }), at(2))
     assert.deepStrictEqual(encoded, [
-      { type: "publication", channel: "a", offset: 1, previous: 0, epoch: "e1", data: { x: 1 }, time: 1000 },
+      { type: "publication", channel: "a", offset: 1, previous: 0, epoch: "e1", data: Data.json({ x: 1 }), time: 1000 },
       {
         type: "publication",
         channel: "a",
         offset: 2,
         previous: 1,
         epoch: "e1",
-        data: null,
+        data: Data.json(null),
         from,
         tags: { t: "v" },
         time: 1001,
@@ -57,15 +58,15 @@ describe("publishing", () => {
 
   it("channels count for themselves", () => {
     const { channels } = setup()
-    channels.publish({ channel: "a", data: 1 })
-    assert.deepStrictEqual(channels.publish({ channel: "b", data: 1 }), at(1))
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: 1 }), at(2))
+    channels.publish({ channel: "a", data: Data.json(1) })
+    assert.deepStrictEqual(channels.publish({ channel: "b", data: Data.json(1) }), at(1))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json(1) }), at(2))
   })
 
   it("every subscriber is handed the same encoded value, which is made once", () => {
     const { channels, encoded, subscriber } = setup()
     const [one, two] = [subscriber("a"), subscriber("a")]
-    channels.publish({ channel: "a", data: 1 })
+    channels.publish({ channel: "a", data: Data.json(1) })
     assert.strictEqual(encoded.length, 1)
     assert.strictEqual(one.heard[0], two.heard[0])
   })
@@ -73,23 +74,23 @@ describe("publishing", () => {
   it("nothing is encoded that nobody hears", () => {
     const { channels, encoded, subscriber } = setup()
     const publisher = subscriber("a")
-    channels.publish({ channel: "b", data: 1 })
-    channels.publish({ channel: "a", data: 1, except: publisher })
+    channels.publish({ channel: "b", data: Data.json(1) })
+    channels.publish({ channel: "a", data: Data.json(1), except: publisher })
     assert.deepStrictEqual(encoded, [])
   })
 
   it("without echo everybody hears it but the publisher", () => {
     const { channels, offsets, subscriber } = setup()
     const [publisher, other] = [subscriber("a"), subscriber("a")]
-    channels.publish({ channel: "a", data: 1, except: publisher })
-    channels.publish({ channel: "a", data: 2 })
+    channels.publish({ channel: "a", data: Data.json(1), except: publisher })
+    channels.publish({ channel: "a", data: Data.json(2) })
     assert.deepStrictEqual([offsets(publisher), offsets(other)], [[2], [1, 2]])
   })
 
   it("a publisher without echo need not be a subscriber", () => {
     const { channels, offsets, subscriber } = setup()
     const [publisher, other] = [subscriber(), subscriber("a")]
-    channels.publish({ channel: "a", data: 1, except: publisher })
+    channels.publish({ channel: "a", data: Data.json(1), except: publisher })
     assert.deepStrictEqual([offsets(publisher), offsets(other)], [[], [1]])
   })
 
@@ -100,8 +101,8 @@ describe("publishing", () => {
     Result.getOrThrow(channels.subscribe("a", leaver))
     const last = subscriber("a")
     channels.subscribe("a", first)
-    channels.publish({ channel: "a", data: 1 })
-    channels.publish({ channel: "a", data: 2 })
+    channels.publish({ channel: "a", data: Data.json(1) })
+    channels.publish({ channel: "a", data: Data.json(2) })
     assert.deepStrictEqual(
       [offsets(first), offsets(last)],
       [
@@ -117,9 +118,9 @@ describe("subscribing", () => {
     const { channels, offsets, subscriber } = setup()
     const late = subscriber()
     assert.deepStrictEqual(channels.subscribe("a", late), at(0))
-    channels.publish({ channel: "b", data: 1 })
+    channels.publish({ channel: "b", data: Data.json(1) })
     assert.deepStrictEqual(channels.subscribe("b", late), at(1))
-    channels.publish({ channel: "b", data: 2 })
+    channels.publish({ channel: "b", data: Data.json(2) })
     assert.deepStrictEqual(offsets(late), [2])
   })
 
@@ -127,7 +128,7 @@ describe("subscribing", () => {
     const { channels, offsets, subscriber } = setup()
     const twice = subscriber("a")
     assert.deepStrictEqual(channels.subscribe("a", twice), error(105, "already subscribed"))
-    channels.publish({ channel: "a", data: 1 })
+    channels.publish({ channel: "a", data: Data.json(1) })
     assert.deepStrictEqual(offsets(twice), [1])
   })
 
@@ -137,7 +138,7 @@ describe("subscribing", () => {
     channels.unsubscribe("a", gone)
     channels.unsubscribe("a", gone)
     channels.unsubscribe("never", gone)
-    channels.publish({ channel: "a", data: 1 })
+    channels.publish({ channel: "a", data: Data.json(1) })
     assert.deepStrictEqual(offsets(gone), [])
     assert.deepStrictEqual(channels.subscribe("a", gone), at(1))
   })
@@ -147,8 +148,8 @@ describe("subscribing", () => {
     const [gone, other] = [subscriber("a", "b"), subscriber("a", "b")]
     channels.leave(gone)
     channels.leave(gone)
-    channels.publish({ channel: "a", data: 1 })
-    channels.publish({ channel: "b", data: 1 })
+    channels.publish({ channel: "a", data: Data.json(1) })
+    channels.publish({ channel: "b", data: Data.json(1) })
     assert.deepStrictEqual([offsets(gone), offsets(other)], [[], [1, 1]])
   })
 
@@ -183,7 +184,7 @@ describe("what is kept", () => {
   it("the position of a channel outlives its subscribers", () => {
     const { channels, subscriber } = setup()
     const one = subscriber("a")
-    channels.publish({ channel: "a", data: 1 })
+    channels.publish({ channel: "a", data: Data.json(1) })
     channels.leave(one)
     assert.deepStrictEqual(channels.position("a"), { offset: 1, epoch: "e1" })
     assert.deepStrictEqual(channels.counts(), { channels: 1, positions: 1, subscribers: 0, subscriptions: 0, keys: 0 })
@@ -192,26 +193,32 @@ describe("what is kept", () => {
   it("over the limit of channels a first publication is error 106, and the others go on", () => {
     const { channels, offsets, subscriber } = setup({ maxChannels: 2 })
     const one = subscriber("c")
-    channels.publish({ channel: "a", data: 1 })
-    assert.deepStrictEqual(channels.publish({ channel: "b", data: 1 }), at(1))
+    channels.publish({ channel: "a", data: Data.json(1) })
+    assert.deepStrictEqual(channels.publish({ channel: "b", data: Data.json(1) }), at(1))
     assert.deepStrictEqual(
-      channels.publish({ channel: "c", data: 1 }),
+      channels.publish({ channel: "c", data: Data.json(1) }),
       error(106, "2 channels were published to, there is no room for another"),
     )
-    assert.deepStrictEqual(channels.publish({ channel: "b", data: 1 }), at(2))
+    assert.deepStrictEqual(channels.publish({ channel: "b", data: Data.json(1) }), at(2))
     assert.deepStrictEqual(offsets(one), [])
     assert.deepStrictEqual(channels.counts(), { channels: 3, positions: 2, subscribers: 1, subscriptions: 1, keys: 0 })
   })
 })
 
 describe("keys", () => {
-  const publish = { channel: "a", data: { x: 1 }, key: "k", tags: { t: "v" }, from: { connection: "c1", user: "u" } }
+  const publish = {
+    channel: "a",
+    data: Data.json({ x: 1 }),
+    key: "k",
+    tags: { t: "v" },
+    from: { connection: "c1", user: "u" },
+  }
 
   it("the same key with the same data and tags has the first offset and is not published again", () => {
     const { channels, offsets, subscriber } = setup()
     const one = subscriber("a")
     assert.deepStrictEqual(channels.publish(publish), at(1))
-    channels.publish({ channel: "a", data: 2 })
+    channels.publish({ channel: "a", data: Data.json(2) })
     const again = channels.publish({ ...publish, from: { connection: "c2", user: "u" } })
     assert.deepStrictEqual(again, Result.succeed({ offset: 1, epoch: "e1", duplicate: true }))
     assert.deepStrictEqual(offsets(one), [1, 2])
@@ -221,7 +228,7 @@ describe("keys", () => {
     const { channels } = setup()
     channels.publish(publish)
     const reused = error(118, "the key was used before with other data")
-    assert.deepStrictEqual(channels.publish({ ...publish, data: { x: 2 } }), reused)
+    assert.deepStrictEqual(channels.publish({ ...publish, data: Data.json({ x: 2 }) }), reused)
     assert.deepStrictEqual(channels.publish({ ...publish, tags: { t: "w" } }), reused)
     assert.deepStrictEqual(channels.position("a"), { offset: 1, epoch: "e1" })
   })
@@ -242,7 +249,7 @@ describe("keys", () => {
     assert.deepStrictEqual(channels.publish(publish), at(2))
     assert.strictEqual(channels.counts().keys, 1)
     clock.now += 300_000
-    channels.publish({ channel: "b", data: 1 })
+    channels.publish({ channel: "b", data: Data.json(1) })
     assert.strictEqual(channels.counts().keys, 0)
   })
 
@@ -266,27 +273,27 @@ describe("sizes", () => {
 
   it("a key has at most 64 bytes", () => {
     const { channels } = setup()
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: 1, key: "ä".repeat(32) }), at(1))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json(1), key: "ä".repeat(32) }), at(1))
     assert.deepStrictEqual(
-      channels.publish({ channel: "a", data: 1, key: "ä".repeat(33) }),
+      channels.publish({ channel: "a", data: Data.json(1), key: "ä".repeat(33) }),
       error(116, "a key of 66 bytes, allowed are 64"),
     )
   })
 
   it("there are at most 16 tags", () => {
     const { channels } = setup()
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: 1, tags: tags(16) }), at(1))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json(1), tags: tags(16) }), at(1))
     assert.deepStrictEqual(
-      channels.publish({ channel: "a", data: 1, tags: tags(17) }),
+      channels.publish({ channel: "a", data: Data.json(1), tags: tags(17) }),
       error(116, "17 tags, allowed are 16"),
     )
   })
 
   it("tags have at most 1 KiB together, names and values", () => {
     const { channels } = setup()
-    assert.deepStrictEqual(channels.publish({ channel: "a", data: 1, tags: { ä: "v".repeat(1022) } }), at(1))
+    assert.deepStrictEqual(channels.publish({ channel: "a", data: Data.json(1), tags: { ä: "v".repeat(1022) } }), at(1))
     assert.deepStrictEqual(
-      channels.publish({ channel: "a", data: 1, tags: { ä: "v".repeat(1023) } }),
+      channels.publish({ channel: "a", data: Data.json(1), tags: { ä: "v".repeat(1023) } }),
       error(116, "tags of 1025 bytes together, allowed are 1024"),
     )
   })
@@ -294,7 +301,7 @@ describe("sizes", () => {
   it("what is too large is not published", () => {
     const { channels, offsets, subscriber } = setup()
     const one = subscriber("a")
-    channels.publish({ channel: "a", data: 1, tags: tags(17) })
+    channels.publish({ channel: "a", data: Data.json(1), tags: tags(17) })
     assert.deepStrictEqual([offsets(one), channels.position("a").offset], [[], 0])
   })
 })

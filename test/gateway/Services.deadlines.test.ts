@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import * as Services from "../../src/gateway/Services.ts"
 import { answered, asked, cancelled, from, makePeer, sees, setup, timedOut, type Peer } from "./servicePeers.ts"
 
@@ -78,7 +79,7 @@ describe("run", () => {
     Result.getOrThrow(services.serve("s", server))
     yield* Effect.forkChild(Services.run(counted), { startImmediately: true })
     const ask = (id: number, timeoutMs: number) =>
-      services.request({ asker, id, service: "s", data: 1, from, timeoutMs })
+      services.request({ asker, id, service: "s", data: Data.json(1), from, timeoutMs })
     return { ask, asker, calls, server, services }
   })
 

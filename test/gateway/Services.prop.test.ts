@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import * as Services from "../../src/gateway/Services.ts"
 
 // Few peers, services and ids, and limits of about as many, so that every rule meets every other one.
@@ -96,7 +97,7 @@ describe("Services", () => {
                   : undefined
           const token = `${asker}/${id}/${now}`
           const from = { connection: `${asker}` }
-          services.request({ asker: peers[asker]!, id, service: name, data: token, from, timeoutMs })
+          services.request({ asker: peers[asker]!, id, service: name, data: Data.json(token), from, timeoutMs })
           if (refusal !== undefined) return expect([[asker, "error", id, refusal]])
           const [responder, , responderId] = told[0]!
           assert.include(free, responder)
@@ -104,7 +105,7 @@ describe("Services", () => {
             inFlightAt(responder).map((each) => each.responderId),
             responderId,
           )
-          expect([[responder, "request", responderId, token]])
+          expect([[responder, "request", responderId, Data.json(token)]])
           open = [...open, { asker, askerId: id, responder, responderId: responderId!, deadline: now + timeoutMs }]
         }
 
@@ -139,7 +140,7 @@ describe("Services", () => {
               peers[each.slot]!,
               each.fails
                 ? { type: "error", id: each.id, code: 200, message: "no" }
-                : { type: "response", id: each.id, data: "yes" },
+                : { type: "response", id: each.id, data: Data.json("yes") },
             )
             assert.strictEqual(answered, found.length === 1)
             expect(
@@ -147,7 +148,7 @@ describe("Services", () => {
                 asker,
                 each.fails ? "error" : "response",
                 askerId,
-                each.fails ? 200 : "yes",
+                each.fails ? 200 : Data.json("yes"),
               ]),
             )
             close(found)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import {
   answered,
   asked,
@@ -39,7 +40,7 @@ describe("a request", () => {
   it("waits 10 s where nothing else is said", () => {
     const { responder, services } = setup()
     const server = responder("s")
-    services.request({ asker: makePeer(), id: 1, service: "s", data: 1, from })
+    services.request({ asker: makePeer(), id: 1, service: "s", data: Data.json(1), from })
     sees(server, asked(1, 1, "s", 10_000))
     assert.strictEqual(services.expire(), 10_000)
   })

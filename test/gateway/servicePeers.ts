@@ -1,6 +1,7 @@
 /** Peers that keep what they are sent, services with a clock of the test's own, and the messages that are expected. */
 import { assert } from "@effect/vitest"
 import * as Result from "effect/Result"
+import * as Data from "../../src/gateway/protocol/Data.ts"
 import * as Services from "../../src/gateway/Services.ts"
 
 export interface Peer extends Services.Peer {
@@ -21,7 +22,7 @@ export const setup = (options?: Partial<Services.Options>) => {
     return peer
   }
   const ask = (asker: Peer, id: number, service = "s", timeoutMs = 50) =>
-    services.request({ asker, id, service, data: { id }, from, timeoutMs })
+    services.request({ asker, id, service, data: Data.json({ id }), from, timeoutMs })
   return { ask, clock, responder, services }
 }
 
@@ -30,11 +31,11 @@ export const asked = (id: number, data: unknown, service = "s", timeoutMs = 50) 
   type: "request",
   id,
   service,
-  data,
+  data: Data.json(data),
   from,
   timeoutMs,
 })
-export const answered = (id: number, data: unknown) => ({ type: "response", id, data }) as const
+export const answered = (id: number, data: unknown) => ({ type: "response", id, data: Data.json(data) }) as const
 export const cancelled = (id: number) => ({ type: "cancel", id })
 export const error = (id: number, code: number, message: string, retry = false) => ({
   type: "error",

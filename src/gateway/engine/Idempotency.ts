@@ -5,6 +5,7 @@
  * are free, so it would hold nobody back.
  */
 import { hash } from "node:crypto"
+import type { Data } from "../protocol/Data.ts"
 import type { Tags } from "../protocol/Fields.ts"
 
 /** How long a key is remembered, in milliseconds (docs/protocol.md, section 5). */
@@ -83,11 +84,17 @@ export const make = (options?: {
 }
 
 /**
- * The same for the same JSON, however its members are ordered, and different for different JSON: a SHA-256 of the data
- * with sorted members.
+ * The same for the same JSON, however its members are ordered, or for the same bytes, and different for different data: a
+ * SHA-256 of the data with sorted members.
  */
-export const fingerprint = (data: unknown, tags: Tags | undefined): string =>
-  hash("sha256", JSON.stringify([data, tags ?? {}], sortMembers), "base64")
+export const fingerprint = (data: Data, tags: Tags | undefined): string => {
+  // One element more tells bytes from a JSON string.
+  const content =
+    data.type === "json"
+      ? [JSON.parse(data.text) as unknown, tags ?? {}]
+      : [Buffer.from(data.bytes).toString("base64"), tags ?? {}, "binary"]
+  return hash("sha256", JSON.stringify(content, sortMembers), "base64")
+}
 
 // Null as prototype, so that a member called `__proto__` is a member. Numeric names come first in any object.
 const sortMembers = (_: string, value: unknown): unknown => {

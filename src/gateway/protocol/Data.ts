@@ -10,7 +10,7 @@ export interface Json {
   readonly text: string
 }
 
-/** Bytes, which only the Protobuf encoding can send; a client that speaks JSON gets them in base64. */
+/** Bytes as they are in Protobuf, and in base64 in JSON. */
 export interface Binary {
   readonly type: "binary"
   /** Not a view into what was read: it may be kept. */
@@ -22,6 +22,9 @@ export type Data = Json | Binary
 
 /** JSON data of a value that JSON knows. */
 export const json = (value: unknown): Json => ({ type: "json", text: JSON.stringify(value) })
+
+/** Binary data of bytes that nobody else writes to. */
+export const binary = (bytes: Uint8Array): Binary => ({ type: "binary", bytes })
 
 /** How many bytes the data is counted as: its length in UTF-8, or in bytes. */
 export const byteLength = (data: Data): number =>

@@ -4,20 +4,19 @@
  * answers.
  */
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import { CodecError, type Codec } from "../../codec/Codec.ts"
 import * as JsonCodec from "../../codec/JsonCodec.ts"
-import * as SchemaStep from "../../codec/SchemaStep.ts"
 import * as Shown from "../../codec/Shown.ts"
-import * as ClientMessage from "./ClientMessage.ts"
-import * as Fields from "./Fields.ts"
-import type { ServerMessage } from "./ServerMessage.ts"
+import type * as ClientMessage from "./ClientMessage.ts"
+import * as Data from "./Data.ts"
+import * as Judge from "./Judge.ts"
+import type * as ServerMessage from "./ServerMessage.ts"
 
 /** The gateway's codec for JSON: what a client sends, and what it is sent. */
 export const make = (options?: {
   /** How deep arrays and objects may nest. Default: `JsonCodec.defaultMaxDepth`. */
   readonly maxDepth?: number
-}): Codec<ClientMessage.ClientFrame, ServerMessage> => {
+}): Codec<ClientMessage.ClientFrame, ServerMessage.ServerMessage> => {
   const maxDepth = options?.maxDepth ?? JsonCodec.defaultMaxDepth
   return {
     name: "json",
@@ -26,8 +25,8 @@ export const make = (options?: {
       if (body[0] !== leftBrace) return Result.fail(notAnObject(body))
       return Result.map(JsonCodec.parse(body, maxDepth), (object) => frameOf(object as JsonObject))
     },
-    // Messages are of our own making and their data came out of JSON: there is nothing left to validate.
-    encode: (message) => Result.succeed(JSON.stringify(message)),
+    // Messages are of our own making and their data came out of a codec: there is nothing left to validate.
+    encode: (message) => Result.succeed(textOf(message)),
   }
 }
 
@@ -41,57 +40,100 @@ const notAnObject = (body: Uint8Array): CodecError =>
     actual: body[0] === undefined ? "an empty body" : `a body that begins with byte 0x${body[0].toString(16)}`,
   })
 
-type JsonObject = { readonly [key: string]: unknown }
+// --- reading
 
-type WireMessage = (typeof ClientMessage.schemas)[keyof typeof ClientMessage.schemas]["Type"]
-
-const decoders = new Map<unknown, (value: unknown) => Result.Result<WireMessage, CodecError>>(
-  Object.entries(ClientMessage.schemas).map(([type, schema]) => [
-    type,
-    SchemaStep.decoder<WireMessage, unknown>(schema),
-  ]),
-)
-
-const decodeSubscription = SchemaStep.decoder(ClientMessage.Subscription)
+/** Just parsed and nobody else's, so that its data may be replaced. */
+type JsonObject = { [key: string]: unknown }
 
 const frameOf = (object: JsonObject): ClientMessage.ClientFrame => {
-  const decoder = decoders.get(object["type"])
-  if (decoder === undefined) return malformed(object, unknownType(object["type"]))
-  const decoded = decoder(object)
-  if (Result.isFailure(decoded)) return malformed(object, decoded.failure)
-  const message = decoded.success
-  return message.type === "connect" ? connectOf(message) : message
+  switch (object["type"]) {
+    case "publish":
+    case "request":
+    case "response": {
+      const failure = carryData(object)
+      if (failure !== undefined) return Judge.malformed(object, failure)
+    }
+  }
+  return Judge.judge(object)
 }
 
-const connectOf = ({ subscriptions, ...connect }: typeof ClientMessage.Connect.Type): ClientMessage.Connect =>
-  subscriptions === undefined ? connect : { ...connect, subscriptions: subscriptions.map(judge) }
-
-const judge = (
-  entry: typeof ClientMessage.SubscriptionEntry.Type,
-): Result.Result<ClientMessage.Subscription, ClientMessage.MalformedSubscription> =>
-  Result.mapError(decodeSubscription(entry), (error) => ({ ...describe(error), channel: entry.channel }))
-
-/** What is wrong with a message, as a codec's error has it. */
-type Failure = Pick<CodecError, "path" | "expected" | "actual">
-
-const malformed = (object: JsonObject, failure: Failure): ClientMessage.Malformed => {
-  const { id, type } = object
-  // The id of an answer is of the other direction: an error with it would seem to concern a request of the client's.
-  return isId(id) && type !== "response" && type !== "error" ? { ...describe(failure), id } : describe(failure)
+/** Puts what the gateway carries in the place of the data that was read; a missing one stays missing. */
+const carryData = (object: JsonObject): Judge.Failure | undefined => {
+  const { binary, data } = object
+  if (binary !== undefined && typeof binary !== "boolean") {
+    return { path: "binary", expected: "boolean", actual: Shown.value(binary) }
+  }
+  if (data === undefined) return undefined
+  if (binary !== true) {
+    object["data"] = Data.json(data)
+    return undefined
+  }
+  const bytes = typeof data === "string" ? bytesOf(data) : undefined
+  if (bytes === undefined) return { path: "data", expected: "base64 with padding", actual: Shown.value(data) }
+  object["data"] = Data.binary(bytes)
+  return undefined
 }
 
-const isId = Schema.is(Fields.Id)
+/** Strict: Node reads over what is not base64, and then gives another text back. */
+const bytesOf = (base64: string): Uint8Array | undefined => {
+  const buffer = Buffer.from(base64, "base64")
+  // Copied, since a small one is a view into a pool of 8 KiB.
+  return buffer.toString("base64") === base64 ? new Uint8Array(buffer) : undefined
+}
 
-const describe = ({ actual, expected, path }: Failure): ClientMessage.Malformed => ({
-  type: "malformed",
-  path,
-  message: `expected ${expected}${path === "" ? "" : ` at ${path}`}, got ${actual}`,
-})
+// --- writing
 
-const oneOfTheTypes = `one of ${Object.keys(ClientMessage.schemas).join(", ")}`
+/** Data is text already and is put in as it is, wherever it stands: it is stringified once, when it is read. */
+const textOf = (message: ServerMessage.ServerMessage): string => {
+  switch (message.type) {
+    case "publication":
+    case "request":
+    case "response":
+      return withData(message)
+    case "history":
+    case "subscribed":
+      return withPublications(message)
+    case "connected":
+      return withSubscriptions(message)
+    default:
+      return JSON.stringify(message)
+  }
+}
 
-const unknownType = (type: unknown): Failure => ({
-  path: "type",
-  expected: oneOfTheTypes,
-  actual: type === undefined ? "nothing" : Shown.value(type),
-})
+const withData = (message: ServerMessage.Publication | ServerMessage.Request | ServerMessage.Response): string => {
+  const data = dataMembers(message.data)
+  switch (message.type) {
+    case "publication": {
+      // By hand, 0.8 µs: the others' way takes 1.4, and every publication that is heard comes by here (Node 20.20).
+      const { channel, epoch, from, offset, previous, tags, time } = message
+      const sender = from === undefined ? "" : `,"from":${JSON.stringify(from)}`
+      const labels = tags === undefined ? "" : `,"tags":${JSON.stringify(tags)}`
+      const place = `"offset":${offset},"previous":${previous},"epoch":${JSON.stringify(epoch)},"time":${time}`
+      return `{"type":"publication","channel":${JSON.stringify(channel)},${place},${data}${sender}${labels}}`
+    }
+    default: {
+      const { data: _, ...rest } = message
+      return withMembers(rest, data)
+    }
+  }
+}
+
+const dataMembers = (data: Data.Data): string =>
+  data.type === "json" ? `"data":${data.text}` : `"binary":true,"data":"${Buffer.from(data.bytes).toString("base64")}"`
+
+type WithPublications = { readonly publications: ReadonlyArray<ServerMessage.Publication> }
+
+const withPublications = ({ publications, ...rest }: WithPublications): string =>
+  withMembers(rest, `"publications":[${publications.map(withData).join()}]`)
+
+const withSubscriptions = ({ subscriptions, ...rest }: ServerMessage.Connected): string => {
+  if (subscriptions === undefined) return JSON.stringify(rest)
+  const answers = Object.entries(subscriptions).map(([channel, answer]) => {
+    const text = answer.type === "subscribed" ? withPublications(answer) : JSON.stringify(answer)
+    return `${JSON.stringify(channel)}:${text}`
+  })
+  return withMembers(rest, `"subscriptions":{${answers.join()}}`)
+}
+
+/** The object, which has a member at least, with more that are text already. */
+const withMembers = (object: object, members: string): string => `${JSON.stringify(object).slice(0, -1)},${members}}`

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import * as Idempotency from "../../../src/gateway/engine/Idempotency.ts"
+import * as Data from "../../../src/gateway/protocol/Data.ts"
 
 const key = (text: string, user?: string, channel = "a"): Idempotency.Key => ({ channel, user, key: text })
 const use = (offset: number): Idempotency.FirstUse => ({ fingerprint: "f", offset })
@@ -68,31 +69,43 @@ describe("Idempotency", () => {
 })
 
 describe("fingerprint", () => {
-  const same = (a: readonly [unknown, Record<string, string>?], b: readonly [unknown, Record<string, string>?]) =>
-    Idempotency.fingerprint(...a) === Idempotency.fingerprint(...b)
+  type Tags = Record<string, string>
+  const ofJson = (value: unknown, tags?: Tags) => Idempotency.fingerprint(Data.json(value), tags)
+  const ofBytes = (bytes: ReadonlyArray<number>, tags?: Tags) =>
+    Idempotency.fingerprint(Data.binary(Uint8Array.from(bytes)), tags)
 
   it("the order of members does not count, at any depth", () => {
-    assert.isTrue(same([{ a: 1, b: [{ c: 2, d: 3 }] }], [{ b: [{ d: 3, c: 2 }], a: 1 }]))
-    assert.isTrue(same([1, { x: "1", y: "2" }], [1, { y: "2", x: "1" }]))
+    assert.strictEqual(ofJson({ a: 1, b: [{ c: 2, d: 3 }] }), ofJson({ b: [{ d: 3, c: 2 }], a: 1 }))
+    assert.strictEqual(ofJson(1, { x: "1", y: "2" }), ofJson(1, { y: "2", x: "1" }))
+    assert.strictEqual(ofBytes([1], { x: "1", y: "2" }), ofBytes([1], { y: "2", x: "1" }))
   })
 
-  it("no tags are the same as empty tags", () => assert.isTrue(same([1], [1, {}])))
+  it("no tags are the same as empty tags", () => {
+    assert.strictEqual(ofJson(1), ofJson(1, {}))
+    assert.strictEqual(ofBytes([1]), ofBytes([1], {}))
+  })
 
-  it("other data, other tags, and data in place of tags are different", () => {
-    const uses: ReadonlyArray<readonly [unknown, Record<string, string>?]> = [
-      [1],
-      ["1"],
-      [[1]],
-      [null],
-      [{}],
-      [{ a: "b" }],
-      [{}, { a: "b" }],
-      [{ a: "b" }, { a: "b" }],
-      [[1, 2]],
-      [[2, 1]],
-      [JSON.parse('{"__proto__":1}')],
-      [JSON.parse('{"__proto__":2}')],
+  it("other data, other tags, data in place of tags, and bytes in place of JSON are different", () => {
+    const all = [
+      ofJson(1),
+      ofJson("1"),
+      ofJson([1]),
+      ofJson(null),
+      ofJson({}),
+      ofJson({ a: "b" }),
+      ofJson({}, { a: "b" }),
+      ofJson({ a: "b" }, { a: "b" }),
+      ofJson([1, 2]),
+      ofJson([2, 1]),
+      ofJson(JSON.parse('{"__proto__":1}')),
+      ofJson(JSON.parse('{"__proto__":2}')),
+      ofJson("MQ=="),
+      ofJson(["MQ==", {}, "binary"]),
+      ofBytes([0x31]),
+      ofBytes([0x31], { a: "b" }),
+      ofBytes([0x31, 0x31]),
+      ofBytes([]),
     ]
-    assert.strictEqual(new Set(uses.map((each) => Idempotency.fingerprint(...each))).size, uses.length)
+    assert.strictEqual(new Set(all).size, all.length)
   })
 })
