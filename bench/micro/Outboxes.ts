@@ -2,31 +2,11 @@
  * Samples of the outbox: frames taken and written at the end of a turn, to a wire that takes everything.
  */
 import * as Effect from "effect/Effect"
-import { FrameEncoder, FrameLayout, Outbox, Settings, type Transport } from "longline"
+import { FrameEncoder, FrameLayout, Outbox, Settings } from "longline"
 import type { Sample } from "./Sample.ts"
+import { Sink } from "./Wires.ts"
 
 const encoder = FrameEncoder.make(FrameLayout.u32)
-
-/** Counts and forgets. */
-class Sink implements Transport.Wire {
-  written = 0
-  readonly peer = { _tag: "Memory", name: "sink" } as const
-  readonly opened = Effect.succeed(undefined)
-  readonly pull = Effect.never
-  readonly drained = Effect.void
-  readonly closed = Effect.never
-  writeUnsafe(chunks: ReadonlyArray<Uint8Array>): boolean {
-    for (const chunk of chunks) this.written += chunk.length
-    return true
-  }
-  pausedUnsafe = (): boolean => false
-  unreadUnsafe = (): number => 0
-  receivedUnsafe = (): number => 0
-  unsentUnsafe = (): number => 0
-  onLostUnsafe = (): void => undefined
-  endUnsafe = (): void => undefined
-  abortUnsafe = (): void => undefined
-}
 
 const make = () => {
   const wire = new Sink()

@@ -13,6 +13,8 @@ export interface Sample {
   /** Frames or messages that one call of `run` handles. */
   readonly count: number
   readonly run: () => number
+  /** Whether the end of the event loop's turn belongs to it: it then follows each call, and is timed with it. */
+  readonly endsTurn?: boolean
 }
 
 /** What came of it, in nanoseconds for one frame or message. */
@@ -27,13 +29,16 @@ const warmUps = 40
 const batches = 41
 
 /** Times one sample. */
-export const time = async ({ count, run }: Sample): Promise<Timed> => {
+export const time = async ({ count, endsTurn = false, run }: Sample): Promise<Timed> => {
   let used = 0
   let calls = 1
   const times: Array<number> = []
   for (let batch = -warmUps; batch < batches; batch++) {
     const before = performance.now()
-    for (let call = 0; call < calls; call++) used += run()
+    for (let call = 0; call < calls; call++) {
+      used += run()
+      if (endsTurn) await turn()
+    }
     const ns = (performance.now() - before) * 1e6
     if (batch >= 0) times.push(ns / (calls * count))
     // The warm-up finds out how many calls a batch has.
