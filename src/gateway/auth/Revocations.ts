@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as DeadlineQueue from "../DeadlineQueue.ts"
+import * as DeadlineQueue from "../../connection/DeadlineQueue.ts"
 import * as Fields from "../protocol/Fields.ts"
 import { anonymous, type Identity } from "./Identity.ts"
 
