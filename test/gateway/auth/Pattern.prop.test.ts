@@ -1,7 +1,7 @@
 /** Patterns against a model that shares no code with them: segments as arrays, compared recursively. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import * as Pattern from "../../../src/gateway/auth/Pattern.ts"
 
 // Few letters and many colons, so that random names and patterns often meet.
