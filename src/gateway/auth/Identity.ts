@@ -3,7 +3,8 @@
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 
 /** What can be done with a channel, or (serve, request) with a service. */
 export type Action = "subscribe" | "publish" | "history" | "presence" | "serve" | "request"
@@ -12,7 +13,7 @@ export type Action = "subscribe" | "publish" | "history" | "presence" | "serve" 
 export interface Identity {
   /** Undefined: anonymous. */
   readonly user: string | undefined
-  /** Milliseconds since the epoch; undefined: the identity does not expire. */
+  /** Milliseconds since the epoch, the tolerance for clocks included; undefined: the identity does not expire. */
   readonly expiresAt: number | undefined
   /** Milliseconds since the epoch. */
   readonly issuedAt: number | undefined
@@ -40,6 +41,7 @@ export class AuthenticationError extends Data.TaggedError("AuthenticationError")
     | "UnknownKey"
     | "Expired"
     | "NotYetValid"
+    | "WrongIssuer"
     | "WrongAudience"
     | "Unavailable"
   /** One sentence for a person; holds nothing of the token that is secret. */
@@ -59,3 +61,9 @@ export class Authenticator extends Context.Service<
     readonly authenticate: (token: string) => Effect.Effect<Identity, AuthenticationError>
   }
 >()("longline/gateway/auth/Authenticator") {}
+
+/** No authentication: a token is as good as none. For loopback, and for those who say `--insecure`. */
+export const layerNone: Layer.Layer<Authenticator> = Layer.succeed(Authenticator, {
+  enabled: false,
+  authenticate: () => Effect.succeed(anonymous),
+})
