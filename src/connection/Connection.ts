@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type * as Stream from "effect/Stream"
+import type { Codec } from "../codec/Codec.ts"
 import type { Address, TlsIdentity } from "../transport/Transport.ts"
 import type { Attribute } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
@@ -66,6 +67,11 @@ export interface Connection<out In, in Out> {
   readonly framesReceived: number
   /** Those of them that were heartbeats. */
   readonly heartbeatsReceived: number
+  /**
+   * How bodies of and to this peer are read and written: the protocol's codec, or, where peers may choose, from its first
+   * body on the one that it has chosen.
+   */
+  readonly codec: Codec<In, Out>
   /** The limit for the body of frames that arrive from now on. Default: the layout's. */
   limitInboundUnsafe(maxFrameBytes: number): void
   get<A>(attribute: Attribute<A>): A | undefined

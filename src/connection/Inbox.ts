@@ -3,6 +3,7 @@
  * bodies decoded. Hot: plain loops, one array out for one array in. Reads no socket and closes nothing: it says why.
  */
 import * as Result from "effect/Result"
+import type { Codec } from "../codec/Codec.ts"
 import * as FrameDecoder from "../frame/FrameDecoder.ts"
 import * as WrongProtocol from "../frame/WrongProtocol.ts"
 import * as CloseReason from "./CloseReason.ts"
@@ -13,6 +14,8 @@ import type { Turn } from "./Turn.ts"
 /** What an inbox needs of its connection. */
 export interface InboxOptions<In> {
   readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "heartbeat">
+  /** Says which codec the peer has chosen by its first body. Absent if there is no choice. */
+  readonly codecFor?: ((firstBody: Uint8Array) => Codec<In, never>) | undefined
   readonly rateLimit: RateLimit
   readonly now: () => number
   readonly turn: Turn
@@ -32,11 +35,14 @@ export class Inbox<In> {
   #held: Array<Uint8Array> = []
   readonly #decoder: FrameDecoder.FrameDecoder
   readonly #limiter: Limiter | undefined
+  /** Undefined until the peer has chosen. */
+  #codec: Codec<In, never> | undefined
   readonly #options: InboxOptions<In>
 
   constructor(options: InboxOptions<In>) {
     this.#options = options
     this.receivedAt = options.now()
+    if (options.codecFor === undefined) this.#codec = options.protocol.codec
     this.#decoder = FrameDecoder.make(options.protocol.inboundLayout)
     if (isLimited(options.rateLimit)) this.#limiter = new Limiter(options.rateLimit, this.receivedAt)
   }
@@ -96,6 +102,7 @@ export class Inbox<In> {
       for (let i = 0; i < bodies.length; i++) this.#held.push(bodies[i]!)
       return
     }
+    const codec = this.#codec ?? this.#choose(bodies, dropsEmpty)
     for (let i = 0; i < bodies.length; i++) {
       const body = bodies[i]!
       const isHeartbeat = body.length === 0 && dropsEmpty
@@ -110,13 +117,21 @@ export class Inbox<In> {
         this.heartbeats++
         continue
       }
-      const decoded = protocol.codec.decode(body)
+      const decoded = codec.decode(body)
       if (Result.isFailure(decoded)) {
         this.failure = CloseReason.BadMessage({ error: decoded.failure })
         return
       }
       messages.push(decoded.success)
     }
+  }
+
+  #choose(bodies: ReadonlyArray<Uint8Array>, dropsEmpty: boolean): Codec<In, never> {
+    const { codecFor, protocol } = this.#options
+    const first = bodies.find((body) => body.length > 0 || !dropsEmpty)
+    // Nothing but heartbeats: no codec is asked.
+    if (first === undefined || codecFor === undefined) return protocol.codec
+    return (this.#codec = codecFor(first))
   }
 
   #badFrame(): CloseReason.CloseReason {

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Body } from "../codec/Codec.ts"
+import type { Body, Codec } from "../codec/Codec.ts"
 import type { Address, TlsIdentity, Wire } from "../transport/Transport.ts"
 import { type Attribute, Attributes } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
@@ -43,6 +43,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
 
   readonly #options: LiveOptions<In, Out>
   readonly #reader: Reader<In>
+  #codec: Codec<In, Out>
   readonly #outbox: Outbox.Outbox
   #attributes: Attributes | undefined
   #closed: Deferred.Deferred<CloseReason.CloseReason> | undefined
@@ -56,6 +57,8 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     this.tls = options.tls
     this.openedAt = settings.clock.currentTimeMillisUnsafe()
     this.#options = options
+    this.#codec = protocol.codec
+    const { codecFor } = protocol
     this.#reader = new Reader<In>({
       wire,
       protocol,
@@ -65,6 +68,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
       turn,
       fork,
       onReason: this.closeUnsafe,
+      codecFor: codecFor && ((firstBody) => (this.#codec = codecFor(firstBody))),
     })
     this.#outbox = new Outbox.Outbox({
       wire,
@@ -97,6 +101,10 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#reader.inbox.heartbeats
   }
 
+  get codec(): Codec<In, Out> {
+    return this.#codec
+  }
+
   limitInboundUnsafe(maxFrameBytes: number): void {
     this.#reader.inbox.limit(maxFrameBytes)
   }
@@ -127,7 +135,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
 
   sendUnsafe = (message: Out): ConnectionError | undefined => {
     if (!this.isOpen) return this.#ended()
-    const body = this.#options.protocol.codec.encode(message)
+    const body = this.#codec.encode(message)
     const error = Result.isFailure(body) ? body.failure : this.#outbox.offer(body.success)
     // The message may have been the one too many.
     return error === undefined ? this.#ended() : new ConnectionError({ reason: CloseReason.BadOutbound({ error }) })
@@ -151,7 +159,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     Effect.suspend(() => this.#sendFrom(messages, 0))
 
   #sendFrom(messages: ReadonlyArray<Out>, from: number): Effect.Effect<void, ConnectionError> {
-    const { codec } = this.#options.protocol
+    const codec = this.#codec
     for (let i = from; i < messages.length; i++) {
       if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
       const body = codec.encode(messages[i]!)
@@ -199,10 +207,9 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   /** The protocol's goodbye. One that throws is a failure of the application's, which is the reason then. */
   #lastWords(reason: CloseReason.CloseReason): readonly [CloseReason.CloseReason, last?: Body] {
     if (!CloseReason.canBeTold(reason)) return [reason]
-    const { codec, goodbye } = this.#options.protocol
     try {
-      const told = goodbye(reason)
-      const last = told === undefined ? undefined : Result.getOrUndefined(codec.encode(told))
+      const told = this.#options.protocol.goodbye(reason)
+      const last = told === undefined ? undefined : Result.getOrUndefined(this.#codec.encode(told))
       return last === undefined ? [reason] : [reason, last]
     } catch (defect) {
       return [CloseReason.HandlerFailed({ cause: Cause.die(defect) })]

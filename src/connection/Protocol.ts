@@ -16,7 +16,10 @@ import { SharedFrame } from "./Outbox.ts"
 export interface Protocol<out In, in out Out> {
   /** For events and logs. */
   readonly name: string
+  /** The codec of every connection; with `codecFor` of those that have said nothing yet. */
   readonly codec: Codec<In, Out>
+  /** The codec of a connection by the first body that is no heartbeat, for as long as it lives. Must not throw. */
+  readonly codecFor: ((firstBody: Uint8Array) => Codec<In, Out>) | undefined
   /** How frames from the peer are cut; its `maxFrameBytes` is the limit for what comes in. */
   readonly inboundLayout: FrameLayout.FrameLayout
   /** Makes frames to the peer; its layout's `maxFrameBytes` is the limit for what goes out. */
@@ -61,9 +64,22 @@ export const make = <In, Out>(
   },
 ): Protocol<In, Out> => fromCodec({ ...options, codec: options.codec(options) })
 
-/** A protocol on a codec that is there already, `Codec.bytes` for one. */
+/**
+ * A protocol on a codec that is there already, `Codec.bytes` for one.
+ *
+ * Peers that may choose between codecs do so with their first body: `codecFor` gets it and says which codec the
+ * connection keeps. It should give the same few codecs each time, since a broadcast encodes once for each of them.
+ *
+ * ```ts
+ * const isJson = (body: Uint8Array) => body[0] === 0x7b
+ * const Chat = Protocol.fromCodec({ name: "chat", codec: json, codecFor: (body) => (isJson(body) ? json : binary) })
+ * ```
+ */
 export const fromCodec = <In, Out>(
-  options: Options<NoInfer<Out>> & { readonly codec: Codec<In, Out> },
+  options: Options<NoInfer<Out>> & {
+    readonly codec: Codec<In, Out>
+    readonly codecFor?: (firstBody: Uint8Array) => Codec<NoInfer<In>, NoInfer<Out>>
+  },
 ): Protocol<In, Out> => {
   const inboundLayout = options.layout ?? FrameLayout.u32
   const { maxOutboundFrameBytes = inboundLayout.maxFrameBytes } = options
@@ -71,6 +87,7 @@ export const fromCodec = <In, Out>(
   return {
     name: options.name,
     codec: options.codec,
+    codecFor: options.codecFor,
     inboundLayout,
     encoder,
     heartbeat: options.heartbeat ?? (encoder.refuse(0) === undefined ? "empty" : "none"),
@@ -79,12 +96,48 @@ export const fromCodec = <In, Out>(
   }
 }
 
-/** Encodes a message once, header and all, for many connections. */
+/** A frame for many, or why there is none. */
+export type Shared = Result.Result<SharedFrame, CodecError | FrameError>
+
+/** Encodes a message once, header and all, for many connections that speak this codec. Default: the protocol's. */
 export const encodeShared = <In, Out>(
   protocol: Protocol<In, Out>,
   message: Out,
-): Result.Result<SharedFrame, CodecError | FrameError> =>
-  Result.flatMap(protocol.codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
+  codec: Codec<unknown, Out> = protocol.codec,
+): Shared =>
+  Result.flatMap(codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
     const bytes = typeof body === "string" ? Buffer.from(body) : body
     return Result.map(protocol.encoder.encode(bytes), (frame) => new SharedFrame(frame))
   })
+
+/**
+ * A message for many connections, whatever codecs they speak: encoded once for each, when the first who speaks it gets
+ * it.
+ *
+ * ```ts
+ * const shared = new Protocol.SharedMessage(Chat, message)
+ * for (const connection of connections) connection.sendSharedUnsafe(Result.getOrThrow(shared.frameFor(connection.codec)))
+ * ```
+ */
+export class SharedMessage<in out Out> {
+  readonly #protocol: Protocol<unknown, Out>
+  readonly #message: Out
+  #codec: Codec<unknown, Out> | undefined
+  #frame: Shared | undefined
+  /** Those of other codecs than the last one asked for; most messages have none. */
+  #others: Map<Codec<unknown, Out>, Shared> | undefined
+
+  constructor(protocol: Protocol<unknown, Out>, message: Out) {
+    this.#protocol = protocol
+    this.#message = message
+  }
+
+  /** The frame for a connection with this codec, or why there is none. */
+  frameFor(codec: Codec<unknown, Out>): Shared {
+    if (this.#frame !== undefined && this.#codec === codec) return this.#frame
+    const frame = this.#others?.get(codec) ?? encodeShared(this.#protocol, this.#message, codec)
+    if (this.#frame !== undefined) (this.#others ??= new Map()).set(this.#codec!, this.#frame)
+    this.#codec = codec
+    return (this.#frame = frame)
+  }
+}

@@ -1,5 +1,5 @@
 /**
- * The live connections of a server, groups of them, and broadcast: a message is encoded once, whoever gets it.
+ * The live connections of a server, groups of them, and broadcast: a message is encoded once for each codec, whoever gets it.
  * Owns no connection: one that ends is forgotten here, and leaves its groups.
  */
 import * as Result from "effect/Result"
@@ -15,7 +15,10 @@ export type Broadcast = Result.Result<number, CodecError | FrameError>
 export interface Group<in Out> {
   readonly name: string
   readonly size: number
-  /** Sends to every member, except one. Never waits: a member that is too slow is closed for itself. */
+  /**
+   * Sends to every member, except one. Never waits: a member that is too slow is closed for itself. A codec that refuses
+   * the message ends the broadcast: where peers may choose, those before who speak another have got it.
+   */
   readonly broadcast: (message: Out, options?: { readonly except?: Connection<unknown, never> }) => Broadcast
 }
 
@@ -49,16 +52,18 @@ class LiveGroup<Out> implements Group<Out> {
     return this.members.size
   }
 
-  broadcast: Group<Out>["broadcast"] = (message, options) =>
-    Result.map(Protocol.encodeShared(this.#protocol, message), (frame) => {
-      let receivers = 0
-      for (const member of this.members) {
-        if (member === options?.except) continue
-        member.sendSharedUnsafe(frame)
-        receivers++
-      }
-      return receivers
-    })
+  broadcast: Group<Out>["broadcast"] = (message, options) => {
+    const shared = new Protocol.SharedMessage(this.#protocol, message)
+    let receivers = 0
+    for (const member of this.members) {
+      if (member === options?.except) continue
+      const frame = shared.frameFor(member.codec)
+      if (Result.isFailure(frame)) return Result.fail(frame.failure)
+      member.sendSharedUnsafe(frame.success)
+      receivers++
+    }
+    return Result.succeed(receivers)
+  }
 }
 
 /** The registry as its server sees it. */

@@ -18,12 +18,12 @@ describe("Protocol.fromCodec", () => {
   it("takes u32 frames of 64 KiB both ways, heartbeats, and says nothing in parting, unless told otherwise", () => {
     const protocol = Protocol.fromCodec({ name: "bytes", codec: Codec.bytes })
     assert.deepStrictEqual(
-      [protocol.name, protocol.codec, protocol.inboundLayout, protocol.encoder.layout, protocol.heartbeat],
-      ["bytes", Codec.bytes, FrameLayout.u32, FrameLayout.u32, "empty"],
+      [protocol.name, protocol.codec, protocol.codecFor, protocol.inboundLayout, protocol.encoder.layout],
+      ["bytes", Codec.bytes, undefined, FrameLayout.u32, FrameLayout.u32],
     )
     assert.deepStrictEqual(
-      [protocol.goodbye(CloseReason.Done()), protocol.draining(Duration.seconds(1))],
-      [undefined, undefined],
+      [protocol.heartbeat, protocol.goodbye(CloseReason.Done()), protocol.draining(Duration.seconds(1))],
+      ["empty", undefined, undefined],
     )
   })
 
@@ -72,5 +72,35 @@ describe("Protocol.encodeShared", () => {
       [Protocol.encodeShared(texts, "?"), Protocol.encodeShared(small, "é")],
       [Result.fail(refusal("encode", "?")), Result.fail(tooLarge(2, 1))],
     )
+  })
+})
+
+describe("Protocol.SharedMessage", () => {
+  const counted = (codec: typeof text) => {
+    const counter = { ...codec, encodings: 0 }
+    counter.encode = (message) => {
+      counter.encodings++
+      return codec.encode(message)
+    }
+    return counter
+  }
+
+  it("is encoded once for each codec, when it is first asked for, in whatever order", () => {
+    const [plain, shouted] = [
+      counted(text),
+      counted({ ...text, encode: (message) => text.encode(message.toUpperCase()) }),
+    ]
+    const shared = new Protocol.SharedMessage(Protocol.fromCodec({ name: "two", codec: plain }), "a")
+    assert.deepStrictEqual([plain.encodings, shouted.encodings], [0, 0])
+    const heard = [shouted, plain, plain, shouted, plain, shouted].map((codec) => shared.frameFor(codec))
+    const [a, A] = [Result.succeed(new SharedFrame(frame("a"))), Result.succeed(new SharedFrame(frame("A")))]
+    assert.deepStrictEqual(heard, [A, a, a, A, a, A])
+    assert.deepStrictEqual([plain.encodings, shouted.encodings], [1, 1])
+    assert.strictEqual(heard[0], heard[3])
+  })
+
+  it("says why a codec refuses it", () => {
+    const shared = new Protocol.SharedMessage(texts, "?")
+    assert.deepStrictEqual(shared.frameFor(text), Result.fail(refusal("encode", "?")))
   })
 })

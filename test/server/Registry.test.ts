@@ -38,7 +38,8 @@ const setup = (count: number) => {
   const members = Array.from({ length: count }, (_, index) => {
     const frames: Array<SharedFrame> = []
     // Only what a registry touches.
-    const connection = { id: index + 1, sendSharedUnsafe: (frame: SharedFrame) => void frames.push(frame) }
+    const { codec } = protocol
+    const connection = { id: index + 1, codec, sendSharedUnsafe: (frame: SharedFrame) => void frames.push(frame) }
     return { connection: connection as unknown as Connection<unknown, string>, frames }
   })
   for (const { connection } of members) registry.add(connection)
@@ -123,6 +124,19 @@ describe("a broadcast", () => {
       [...frames].map(({ bytes }) => Buffer.from(bytes).toString("hex")),
       ["0000000568656c6c6f"],
     )
+  })
+
+  it("is encoded once for each codec that its members speak", () => {
+    const { encoded, registry, members } = setup(4)
+    const shouting = { ...Text.codec, encode: (text: string) => Text.codec.encode(text.toUpperCase()) }
+    for (const { connection } of members.slice(2)) Object.assign(connection, { codec: shouting })
+    assert.deepStrictEqual(registry.broadcast("hey"), Result.succeed(4))
+    assert.deepStrictEqual(
+      members.map(({ frames }) => frames.map(({ bytes }) => Buffer.from(bytes.subarray(4)).toString())),
+      [["hey"], ["hey"], ["HEY"], ["HEY"]],
+    )
+    assert.strictEqual(new Set(members.flatMap(({ frames }) => frames)).size, 2)
+    assert.deepStrictEqual(encoded, ["hey"])
   })
 
   it("goes to a group's members only, except one", () => {
