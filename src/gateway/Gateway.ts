@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Deadlines from "../connection/Deadlines.ts"
 import * as Heartbeat from "../connection/Heartbeat.ts"
 import * as Outbox from "../connection/Outbox.ts"
@@ -93,8 +92,7 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
     channels: Channels.make({
       epoch: random.take(9),
       now,
-      // A publication is at most a client's frame with an envelope: the limit for frames to clients is far above.
-      encode: (publication) => Result.getOrThrow(Protocol.encodeShared(protocol, publication)),
+      encode: (publication) => new Protocol.SharedMessage<ServerMessage>(protocol, publication),
     }),
     services: Services.make({ now: monotonic }),
     heartbeat: {

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
 import type { Connection, ConnectionError } from "../connection/Connection.ts"
-import type { SharedFrame } from "../connection/Outbox.ts"
+import type { SharedMessage } from "../connection/Protocol.ts"
 import { TokenBucket } from "../connection/RateLimit.ts"
 import type * as Channels from "./Channels.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
@@ -103,7 +103,7 @@ const outOfOrder = (first: Client.ClientFrame): string =>
   first.type === "malformed" ? first.message : `expected connect as the first message, got ${first.type}`
 
 /** A client that has connected: a subscriber of channels, an asker and a responder of services. */
-export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer {
+export class Session implements Channels.Subscriber<SharedMessage<Server.ServerMessage>>, Services.Peer {
   /** What other clients are told of this one. */
   readonly id: string
 
@@ -195,8 +195,10 @@ export class Session implements Channels.Subscriber<SharedFrame>, Services.Peer 
     this.#connection.sendUnsafe(message)
   }
 
-  deliver(publication: SharedFrame): void {
-    this.#connection.sendSharedUnsafe(publication)
+  deliver(publication: SharedMessage<Server.ServerMessage>): void {
+    // A publication is at most a client's frame with an envelope: the limit for frames to clients is far above.
+    const frame = Result.getOrThrow(publication.frameFor(this.#connection.codec))
+    this.#connection.sendSharedUnsafe(frame)
   }
 
   /** Leaves every channel and service: what waits for this client fails at once. */
