@@ -10,17 +10,13 @@ const encoder = FrameEncoder.make(FrameLayout.u32)
 
 const make = () => {
   const wire = new Sink()
-  const { turn } = Effect.runSync(Settings.current)
+  const settings = Effect.runSync(Effect.scoped(Settings.current))
   const outbox = new Outbox.Outbox({
     wire,
-    encoder,
-    turn,
-    maxBytes: Outbox.defaultMaxOutboxBytes,
-    maxAgeMs: Infinity,
-    writeStallMs: Infinity,
-    now: () => 0,
+    protocol: { encoder },
+    settings,
     fork: (effect) => void Effect.runFork(effect),
-    onOverflow: (reason) => {
+    closeUnsafe: (reason) => {
       throw new Error(`a wire that takes everything was too slow: ${reason._tag}`)
     },
   })

@@ -1,11 +1,10 @@
 /**
- * The times a connection gives its peer, and a deadline that costs nothing while it is met.
- * Knows no socket: what to do when a deadline has passed is its owner's business.
+ * The times a connection gives its peer, and the clock they are told by.
+ * Waits for none of them: what has a deadline sets an alarm.
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /** How long a peer may take for what; `Duration.infinity` switches a limit off. */
@@ -70,57 +69,3 @@ export const toMillis = (deadlines: Deadlines): DeadlinesMs => ({
 
 /** Milliseconds of a monotonic clock with an arbitrary origin: for elapsed time only. */
 export const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-
-/**
- * A deadline that is set and lifted far more often than it passes. Setting one starts a fiber only if none is waiting
- * already; a fiber that wakes too early sleeps on, one that wakes for nothing ends. So a stream of frames, each cut in
- * two by the chunks it came in, costs one fiber in each period and not one a frame.
- *
- * `leastMs` is how far ahead, at the least, the deadline is ever set: no sleep is longer, so that a waiting fiber can
- * never sleep past a deadline that was set while it slept.
- */
-export class LazyDeadline {
-  #at = Infinity
-  #waiting = false
-  readonly #options: LazyDeadlineOptions
-
-  constructor(options: LazyDeadlineOptions) {
-    this.#options = options
-  }
-
-  /** Sets the deadline, in the milliseconds of `now`. */
-  set(at: number): void {
-    this.#at = at
-    if (at === Infinity || this.#waiting) return
-    this.#waiting = true
-    this.#options.fork(this.#wait)
-  }
-
-  lift(): void {
-    this.#at = Infinity
-  }
-
-  get #wait(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const left = this.#at - this.#options.now()
-      if (left > 0 && left !== Infinity) {
-        return Effect.flatMap(Effect.sleep(Math.ceil(Math.min(left, this.#options.leastMs))), () => this.#wait)
-      }
-      this.#waiting = false
-      if (left <= 0) {
-        this.#at = Infinity
-        this.#options.onPassed()
-      }
-      return Effect.void
-    })
-  }
-}
-
-/** What a `LazyDeadline` needs of its owner. */
-export interface LazyDeadlineOptions {
-  readonly now: () => number
-  /** Runs the waiting fiber in the owner's scope. */
-  readonly fork: (effect: Effect.Effect<void>) => void
-  readonly leastMs: number
-  readonly onPassed: () => void
-}

@@ -1,15 +1,14 @@
 /**
- * The fiber that a connection is raced with: it probes a peer when nothing went one of the two ways for an interval,
- * and ends the connection when nothing comes back. Wakes at most three times in an interval, whatever the traffic.
- * Knows no frames: its connection sends the probe.
+ * The watch that a connection is raced with: it probes a peer when nothing went one of the two ways for an interval,
+ * and ends the connection when nothing comes back. Rings at most three times in an interval, whatever the traffic.
+ * Holds no fiber and no timer, and knows no frames: its connection sends the probe.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
+import type { Alarm, Alarms } from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
-import { monotonicMs } from "./Deadlines.ts"
+import { noSlot } from "./DeadlineQueue.ts"
 
 /** How long nothing may go one of the two ways before a probe. */
 export const defaultHeartbeatInterval = Duration.seconds(25)
@@ -52,48 +51,67 @@ export interface Pulse {
   /** Whether silence is no sign of death: the peer has sent FIN, this side has stopped reading, or a frame is arriving. */
   readonly isExcused: () => boolean
   readonly probe: () => void
+  /** Called once, when the peer was silent for too long: the reason to close. */
+  readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }
 
-/** Watches until the peer is silent for too long; completes with the reason to close. */
-export const run = (pulse: Pulse, settings: HeartbeatSettings): Effect.Effect<CloseReason.CloseReason> => {
-  if (!Duration.isFinite(settings.interval)) return Effect.never
-  return Effect.clockWith((clock) =>
-    Effect.flatMap(Random.next, (draw) => new Watch(pulse, settings, () => monotonicMs(clock), draw).look),
-  )
+/** What the watches of a server share. */
+export interface Shared {
+  readonly heartbeat: HeartbeatSettings
+  readonly alarms: Alarms
+  readonly now: () => number
 }
 
-/** One watch. No generator: parked for most of its life, it is as small as it gets (bench, idle). */
-class Watch {
+/** No byte count: the peer owes no answer. */
+const nothingOwed = -1
+
+/** The watch over one peer: an alarm, set to when silence would have lasted for too long. */
+export class Watch implements Alarm {
+  deadline = Infinity
+  slot = noSlot
+
   readonly #pulse: Pulse
-  readonly #settings: HeartbeatSettings
-  readonly #now: () => number
+  readonly #shared: Shared
   #intervalMs: number
   #probedAt = -Infinity
+  /** What had come when the peer was probed, while its answer is waited for. */
+  #receivedBefore = nothingOwed
 
-  constructor(pulse: Pulse, settings: HeartbeatSettings, now: () => number, draw: number) {
+  /** Starts to watch. `draw` is a random number from 0 to 1. */
+  constructor(pulse: Pulse, shared: Shared, draw: number) {
     this.#pulse = pulse
-    this.#settings = settings
-    this.#now = now
-    this.#intervalMs = Duration.toMillis(settings.interval) * (1 + heartbeatJitter * (2 * draw - 1))
+    this.#shared = shared
+    this.#intervalMs = Duration.toMillis(shared.heartbeat.interval) * (1 + heartbeatJitter * (2 * draw - 1))
+    this.#look(shared.now())
   }
 
-  readonly look: Effect.Effect<CloseReason.CloseReason> = Effect.suspend(() => {
-    const quietSince = Math.max(this.#probedAt, Math.min(this.#pulse.receivedAt(), this.#pulse.sentAt()))
-    const left = quietSince + this.#intervalMs - this.#now()
-    return left > 0 ? Effect.flatMap(Effect.sleep(Math.ceil(left)), () => this.look) : this.#probe()
-  })
+  stop(): void {
+    this.#shared.alarms.lift(this)
+  }
 
-  #probe(): Effect.Effect<CloseReason.CloseReason> {
-    this.#intervalMs = Duration.toMillis(this.#settings.interval)
-    this.#probedAt = this.#now()
-    const receivedBefore = this.#pulse.receivedBytes()
+  ringUnsafe(now: number): void {
+    if (this.#receivedBefore === nothingOwed || this.#pulse.receivedBytes() > this.#receivedBefore) {
+      return this.#look(now)
+    }
+    const timeoutMs = Duration.toMillis(this.#shared.heartbeat.timeout)
+    if (this.#pulse.isExcused()) return this.#shared.alarms.set(this, now + timeoutMs)
+    this.#pulse.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs: this.#intervalMs, timeoutMs }))
+  }
+
+  #look(now: number): void {
+    this.#receivedBefore = nothingOwed
+    const quietSince = Math.max(this.#probedAt, Math.min(this.#pulse.receivedAt(), this.#pulse.sentAt()))
+    const dueAt = quietSince + this.#intervalMs
+    if (dueAt > now) this.#shared.alarms.set(this, dueAt)
+    else this.#probe(now)
+  }
+
+  #probe(now: number): void {
+    const { alarms, heartbeat } = this.#shared
+    this.#intervalMs = Duration.toMillis(heartbeat.interval)
+    this.#probedAt = now
+    this.#receivedBefore = this.#pulse.receivedBytes()
     this.#pulse.probe()
-    const judge: Effect.Effect<CloseReason.CloseReason> = Effect.flatMap(Effect.sleep(this.#settings.timeout), () => {
-      if (this.#pulse.receivedBytes() > receivedBefore) return this.look
-      if (this.#pulse.isExcused()) return judge
-      const timeoutMs = Duration.toMillis(this.#settings.timeout)
-      return Effect.succeed(CloseReason.HeartbeatTimeout({ intervalMs: this.#intervalMs, timeoutMs }))
-    })
-    return judge
+    alarms.set(this, now + Duration.toMillis(heartbeat.timeout))
   }
 }

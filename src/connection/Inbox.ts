@@ -8,17 +8,15 @@ import * as FrameDecoder from "../frame/FrameDecoder.ts"
 import * as WrongProtocol from "../frame/WrongProtocol.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Protocol } from "./Protocol.ts"
-import { isLimited, Limiter, type RateLimit } from "./RateLimit.ts"
-import type { Turn } from "./Turn.ts"
+import { isLimited, Limiter } from "./RateLimit.ts"
+import type { Settings } from "./Settings.ts"
 
-/** What an inbox needs of its connection. */
-export interface InboxOptions<In> {
+/** The connection that an inbox belongs to, which is held as it is: copies of its fields would be memory. */
+export interface InboxOwner<In> {
   readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "heartbeat">
-  /** Says which codec the peer has chosen by its first body. Absent if there is no choice. */
-  readonly codecFor?: ((firstBody: Uint8Array) => Codec<In, never>) | undefined
-  readonly rateLimit: RateLimit
-  readonly now: () => number
-  readonly turn: Turn
+  readonly settings: Pick<Settings, "rateLimit" | "now" | "turn">
+  /** The codec of this connection, by the first body that is no heartbeat; asked once. */
+  codecOf(firstBody: Uint8Array): Codec<In, never>
 }
 
 /** The decoding side of one connection. */
@@ -35,22 +33,22 @@ export class Inbox<In> {
   #held: Array<Uint8Array> = []
   readonly #decoder: FrameDecoder.FrameDecoder
   readonly #limiter: Limiter | undefined
-  /** Undefined until the peer has chosen. */
+  /** Undefined until the peer has said something. */
   #codec: Codec<In, never> | undefined
-  readonly #options: InboxOptions<In>
+  readonly #owner: InboxOwner<In>
 
-  constructor(options: InboxOptions<In>) {
-    this.#options = options
-    this.receivedAt = options.now()
-    if (options.codecFor === undefined) this.#codec = options.protocol.codec
-    this.#decoder = FrameDecoder.make(options.protocol.inboundLayout)
-    if (isLimited(options.rateLimit)) this.#limiter = new Limiter(options.rateLimit, this.receivedAt)
+  constructor(owner: InboxOwner<In>) {
+    const { now, rateLimit } = owner.settings
+    this.#owner = owner
+    this.receivedAt = now()
+    this.#decoder = FrameDecoder.make(owner.protocol.inboundLayout)
+    if (isLimited(rateLimit)) this.#limiter = new Limiter(rateLimit, this.receivedAt)
   }
 
   /** The messages that these chunks complete. */
   take(chunks: ReadonlyArray<Uint8Array>): Array<In> {
     const messages: Array<In> = []
-    this.receivedAt = this.#options.turn.now()
+    this.receivedAt = this.#owner.settings.turn.now()
     for (let i = 0; i < chunks.length && this.failure === undefined; i++) {
       this.#decode(this.#decoder.push(chunks[i]!), messages, this.receivedAt)
       if (this.failure === undefined && this.#decoder.failure !== undefined) this.failure = this.#badFrame()
@@ -61,7 +59,7 @@ export class Inbox<In> {
   /** Milliseconds until held frames may go on; 0 if none are held. Frames are held by the policy `pause` only. */
   get heldMs(): number {
     const body = this.#held[0]
-    return body === undefined ? 0 : this.#limiter!.waitMs(body.length, this.#options.now())
+    return body === undefined ? 0 : this.#limiter!.waitMs(body.length, this.#owner.settings.now())
   }
 
   /** The messages of held frames that may go on now. */
@@ -69,7 +67,7 @@ export class Inbox<In> {
     const messages: Array<In> = []
     const held = this.#held
     this.#held = []
-    this.#decode(held, messages, this.#options.now())
+    this.#decode(held, messages, this.#owner.settings.now())
     return messages
   }
 
@@ -95,7 +93,7 @@ export class Inbox<In> {
   }
 
   #decode(bodies: ReadonlyArray<Uint8Array>, messages: Array<In>, now: number): void {
-    const { protocol } = this.#options
+    const { protocol } = this.#owner
     const dropsEmpty = protocol.heartbeat === "empty"
     if (this.#held.length > 0) {
       // What came later waits behind what is held.
@@ -127,17 +125,16 @@ export class Inbox<In> {
   }
 
   #choose(bodies: ReadonlyArray<Uint8Array>, dropsEmpty: boolean): Codec<In, never> {
-    const { codecFor, protocol } = this.#options
     const first = bodies.find((body) => body.length > 0 || !dropsEmpty)
     // Nothing but heartbeats: no codec is asked.
-    if (first === undefined || codecFor === undefined) return protocol.codec
-    return (this.#codec = codecFor(first))
+    if (first === undefined) return this.#owner.protocol.codec
+    return (this.#codec = this.#owner.codecOf(first))
   }
 
   #badFrame(): CloseReason.CloseReason {
     const error = this.#decoder.failure!
     const head = this.#decoder.failureHead
-    const stranger = head && WrongProtocol.diagnose(head, this.#options.protocol.inboundLayout)
+    const stranger = head && WrongProtocol.diagnose(head, this.#owner.protocol.inboundLayout)
     return stranger === undefined ? CloseReason.BadFrame({ error }) : CloseReason.WrongProtocol({ stranger, error })
   }
 }

@@ -5,20 +5,22 @@
  * A connection ends once, for one reason, whoever was first: the handler, the peer, a limit, a deadline, the server.
  * The handler is then interrupted, the goodbye is said, and the wire is brought to an end within a deadline.
  *
- * While it is idle a connection is two parked fibers, its handler's and its heartbeat's, and no third one that waits for
- * them: that one cost almost 4 KB of heap (bench, idle). A third one lives from the reason to the closed wire.
+ * While it is idle a connection is one parked fiber, its handler's, and none that waits for it. Another one lives from
+ * the reason to the closed wire.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type { TlsIdentity, TransportError, Wire } from "../transport/Transport.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Connection } from "./Connection.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import { LiveConnection } from "./LiveConnection.ts"
+import { LiveConnection, type LiveOwner } from "./LiveConnection.ts"
 import type { Protocol } from "./Protocol.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -32,6 +34,8 @@ export interface Options<In, Out> {
   onOpened(connection: Connection<In, Out>): Effect.Effect<void>
   /** Runs once when the reason is known, before the goodbye. The connection is undefined if it never opened. */
   onEnded(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): Effect.Effect<void>
+  /** Runs last: the wire is closed, and the handler has ended. */
+  onClosedUnsafe?(): void
 }
 
 /** What runs for a connection. Its Scope is its own, closed when the connection has ended. */
@@ -48,10 +52,13 @@ export const serve = <In, Out, R>(
   Effect.contextWith((services: Context.Context<Exclude<R, Scope.Scope>>) =>
     Effect.callback((resume) => {
       const closed = Deferred.makeUnsafe<void>()
-      const lifetime = startUnsafe(options, handler, services, (reason) => {
-        Deferred.doneUnsafe(closed, Exit.void)
-        resume(Effect.succeed(reason))
+      const lifetime = makeUnsafe(options, handler, services, {
+        closedUnsafe: (_, reason) => {
+          Deferred.doneUnsafe(closed, Exit.void)
+          resume(Effect.succeed(reason))
+        },
       })
+      lifetime.startUnsafe()
       return Effect.suspend(() => {
         lifetime.abortUnsafe()
         return Deferred.await(closed)
@@ -61,28 +68,40 @@ export const serve = <In, Out, R>(
 
 /** A connection that runs, for whoever has to end it from outside. */
 export interface Lifetime {
+  /** Runs it, once. It may be over before this returns. */
+  readonly startUnsafe: () => void
   /**
    * Resets the wire and interrupts the handler, waiting for neither. A handler that cannot be interrupted is left
-   * behind, and `onClosed` is then never called.
+   * behind, and the owner is then never told.
    */
   readonly abortUnsafe: () => void
 }
 
-/** The rung below `serve`, for servers: `onClosed` is called once the wire is closed and the handler has ended. */
-export const startUnsafe = <In, Out, R>(
+/** Who holds connections that run. */
+export interface Owner {
+  /** Called once the wire is closed and the handler has ended. */
+  readonly closedUnsafe: (lifetime: Lifetime, reason: CloseReason.CloseReason) => void
+}
+
+/** The rung below `serve`, for servers: a connection that `startUnsafe` runs. */
+export const makeUnsafe = <In, Out, R>(
   options: Options<In, Out>,
   handler: Handler<In, Out, R>,
   services: Context.Context<Exclude<R, Scope.Scope>>,
-  onClosed: (reason: CloseReason.CloseReason) => void,
-): Lifetime => new Running(options, handler as Handler<In, Out, never>, services, onClosed)
+  owner: Owner,
+): Lifetime => new Running(options, handler as Handler<In, Out, never>, services, owner)
 
-class Running<In, Out> implements Lifetime {
+class Running<In, Out> implements Lifetime, LiveOwner {
   readonly #options: Options<In, Out>
   readonly #handler: Handler<In, Out, never>
   readonly #services: Context.Context<never>
-  readonly #onClosed: (reason: CloseReason.CloseReason) => void
-  readonly #main: Fiber.Fiber<unknown, unknown>
-  #heartbeat: Fiber.Fiber<CloseReason.CloseReason> | undefined
+  readonly #owner: Owner
+  /** The handler's, closed with what it ended with. */
+  readonly #handling = Scope.makeUnsafe()
+  #main: Fiber.Fiber<unknown, unknown> | undefined
+  /** The end of the handler's scope, if something waits in it. */
+  #tidying: Fiber.Fiber<void> | undefined
+  #watch: Heartbeat.Watch | undefined
   /** Of what is forked on demand; most connections never need it. */
   #scope: Scope.Closeable | undefined
   #connection: LiveConnection<In, Out> | undefined
@@ -91,82 +110,92 @@ class Running<In, Out> implements Lifetime {
     options: Options<In, Out>,
     handler: Handler<In, Out, never>,
     services: Context.Context<never>,
-    onClosed: (reason: CloseReason.CloseReason) => void,
+    owner: Owner,
   ) {
     this.#options = options
     this.#handler = handler
     this.#services = services
-    this.#onClosed = onClosed
-    this.#main = Effect.runForkWith(services)(Effect.flatMap(options.wire.opened, (tls) => this.#open(tls)))
+    this.#owner = owner
+  }
+
+  startUnsafe(): void {
+    const services = Context.add(this.#services, Scope.Scope, this.#handling)
+    const { wire } = this.#options
+    this.#main = Effect.runForkWith(services)(Effect.flatMap(wire.opened, (tls) => this.#open(tls)))
     this.#main.addObserver((exit) => this.#mainEnded(exit))
   }
 
   abortUnsafe(): void {
     this.#connection?.closeUnsafe(CloseReason.Draining())
     this.#options.wire.abortUnsafe()
-    this.#main.interruptUnsafe()
+    this.#main?.interruptUnsafe()
   }
 
-  #open(tls: TlsIdentity | undefined): Effect.Effect<unknown, unknown> {
-    const { id, protocol, settings, wire } = this.#options
-    const connection = new LiveConnection<In, Out>({
-      id,
-      wire,
-      tls,
-      protocol,
-      settings,
-      fork: this.#fork,
-      onClosing: this.#closing,
-    })
+  #open(tls: TlsIdentity | undefined): Effect.Effect<unknown, unknown, Scope.Scope> {
+    const { protocol, settings, wire } = this.#options
+    const connection = new LiveConnection<In, Out>(this.#options, tls, this)
     this.#connection = connection
     wire.onLostUnsafe((error) => connection.closeUnsafe(CloseReason.WireLost({ error })))
     return Effect.flatMap(this.#options.onOpened(connection), () => {
       if (!connection.isOpen) return Effect.void
-      if (protocol.heartbeat === "empty") this.#beat(connection)
-      return Effect.scoped(this.#handler(connection))
-    })
-  }
-
-  #beat(connection: LiveConnection<In, Out>): void {
-    this.#heartbeat = Effect.runForkWith(this.#services)(Heartbeat.run(connection, this.#options.settings.heartbeat))
-    this.#heartbeat.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) connection.closeUnsafe(exit.value)
+      if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
+        const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
+        this.#watch = new Heartbeat.Watch(connection, settings, draw)
+      }
+      return this.#handler(connection)
     })
   }
 
   #mainEnded(exit: Exit.Exit<unknown, unknown>): void {
+    const tidy = Scope.closeUnsafe(this.#handling, exit)
+    if (tidy === undefined) return this.#handled(exit)
+    this.#tidying = Effect.runForkWith(this.#services)(tidy, { uninterruptible: true })
+    this.#tidying.addObserver((tidied) => this.#handled(Exit.isFailure(tidied) ? tidied : exit))
+  }
+
+  #handled(exit: Exit.Exit<unknown, unknown>): void {
     if (this.#connection !== undefined) return this.#connection.handlerEndedUnsafe(exit)
     // The handshake failed, or was given up.
     const error = Exit.findErrorOption(exit)
-    this.#closing(
+    this.closingUnsafe(
       error._tag === "Some" ? CloseReason.WireLost({ error: error.value as TransportError }) : CloseReason.Draining(),
     )
   }
 
-  readonly #fork = (effect: Effect.Effect<void>): void => {
+  fork(effect: Effect.Effect<void>): void {
     this.#scope ??= Scope.makeUnsafe()
     Effect.runForkWith(this.#services)(Effect.forkIn(effect, this.#scope))
   }
 
-  readonly #closing = (reason: CloseReason.CloseReason): void => {
-    Effect.runForkWith(this.#services)(this.#end(reason)).addObserver(() => this.#onClosed(reason))
+  closingUnsafe(reason: CloseReason.CloseReason): void {
+    Effect.runForkWith(this.#services)(this.#end(reason)).addObserver(() => {
+      this.#options.onClosedUnsafe?.()
+      this.#owner.closedUnsafe(this, reason)
+    })
   }
 
   #end(reason: CloseReason.CloseReason): Effect.Effect<void> {
     const { wire } = this.#options
     const connection = this.#connection
     // The handler leaves the wire first, so that one fiber at a time reads it.
-    const stopped = Fiber.interrupt(this.#main)
     const goodbye =
-      connection === undefined ? Effect.sync(() => wire.abortUnsafe()) : connection.goodbye(reason, stopped)
-    this.#heartbeat?.interruptUnsafe()
+      connection === undefined ? Effect.sync(() => wire.abortUnsafe()) : connection.goodbye(reason, this.#stopped)
+    this.#watch?.stop()
     return this.#options
       .onEnded(reason, connection)
       .pipe(
-        Effect.andThen(Effect.all([stopped, goodbye], { concurrency: 2, discard: true })),
+        Effect.andThen(Effect.all([this.#stopped, goodbye], { concurrency: 2, discard: true })),
         Effect.andThen(
           Effect.suspend(() => (this.#scope === undefined ? Effect.void : Scope.close(this.#scope, Exit.void))),
         ),
       )
+  }
+
+  /** Interrupts the handler and waits for it, its finalizers too. */
+  get #stopped(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const tidied = Effect.suspend(() => (this.#tidying === undefined ? Effect.void : Fiber.await(this.#tidying)))
+      return this.#main === undefined ? Effect.void : Effect.andThen(Fiber.interrupt(this.#main), Effect.asVoid(tidied))
+    })
   }
 }

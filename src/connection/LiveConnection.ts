@@ -16,71 +16,71 @@ import { type Attribute, Attributes } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { type Connection, ConnectionError } from "./Connection.ts"
 import type * as Heartbeat from "./Heartbeat.ts"
-import * as Outbox from "./Outbox.ts"
+import { Outbox, type OutboxOwner, type SharedFrame } from "./Outbox.ts"
 import type { Protocol } from "./Protocol.ts"
-import { Reader } from "./Reader.ts"
+import { Reader, type ReaderOwner } from "./Reader.ts"
 import type { Settings } from "./Settings.ts"
 
 /** What a connection is made of. */
 export interface LiveOptions<In, Out> {
   readonly id: number
   readonly wire: Wire
-  readonly tls: TlsIdentity | undefined
   readonly protocol: Protocol<In, Out>
   readonly settings: Settings
-  /** Runs an effect in the connection's scope. */
-  readonly fork: (effect: Effect.Effect<void>) => void
-  /** Called once, soon after the reason is known and not within the call that gave it. */
-  readonly onClosing: (reason: CloseReason.CloseReason) => void
 }
 
-/** The connection as its server sees it. */
-export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.Pulse {
+/** Who runs a connection. */
+export interface LiveOwner {
+  /** Runs an effect in the connection's scope. */
+  fork(effect: Effect.Effect<void>): void
+  /** Called once, soon after the reason is known and not within the call that gave it. */
+  closingUnsafe(reason: CloseReason.CloseReason): void
+}
+
+/**
+ * The connection as its server sees it. There are many, idle most of the time: its parts hold it instead of copies of its
+ * fields, and a member that may be taken off it is bound when it is first asked for (bench, idle).
+ */
+export class LiveConnection<In, Out> implements Connection<In, Out>, ReaderOwner<In>, OutboxOwner, Heartbeat.Pulse {
   readonly id: number
-  readonly peer: Address
   readonly tls: TlsIdentity | undefined
   readonly openedAt: number
+  readonly wire: Wire
+  readonly protocol: Protocol<In, Out>
+  readonly settings: Settings
 
-  readonly #options: LiveOptions<In, Out>
+  readonly #owner: LiveOwner
   readonly #reader: Reader<In>
   #codec: Codec<In, Out>
-  readonly #outbox: Outbox.Outbox
+  readonly #outbox: Outbox
   #attributes: Attributes | undefined
   #closed: Deferred.Deferred<CloseReason.CloseReason> | undefined
   #reason: CloseReason.CloseReason | undefined
+  #send: Connection<In, Out>["send"] | undefined
+  #sendAll: Connection<In, Out>["sendAll"] | undefined
+  #sendUnsafe: Connection<In, Out>["sendUnsafe"] | undefined
+  #close: Connection<In, Out>["close"] | undefined
+  #closeUnsafe: Connection<In, Out>["closeUnsafe"] | undefined
 
-  constructor(options: LiveOptions<In, Out>) {
-    const { fork, protocol, settings, wire } = options
-    const { deadlines, now, rateLimit, turn } = settings
+  constructor(options: LiveOptions<In, Out>, tls: TlsIdentity | undefined, owner: LiveOwner) {
     this.id = options.id
-    this.peer = wire.peer
-    this.tls = options.tls
-    this.openedAt = settings.clock.currentTimeMillisUnsafe()
-    this.#options = options
-    this.#codec = protocol.codec
-    const { codecFor } = protocol
-    this.#reader = new Reader<In>({
-      wire,
-      protocol,
-      rateLimit,
-      deadlines,
-      now,
-      turn,
-      fork,
-      onReason: this.closeUnsafe,
-      codecFor: codecFor && ((firstBody) => (this.#codec = codecFor(firstBody))),
-    })
-    this.#outbox = new Outbox.Outbox({
-      wire,
-      encoder: protocol.encoder,
-      turn,
-      maxBytes: settings.outbox.maxBytes,
-      maxAgeMs: Duration.toMillis(settings.outbox.maxAge),
-      writeStallMs: deadlines.writeStall,
-      now,
-      fork,
-      onOverflow: this.closeUnsafe,
-    })
+    this.tls = tls
+    this.openedAt = options.settings.clock.currentTimeMillisUnsafe()
+    this.wire = options.wire
+    this.protocol = options.protocol
+    this.settings = options.settings
+    this.#codec = options.protocol.codec
+    this.#owner = owner
+    this.#reader = new Reader<In>(this)
+    this.#outbox = new Outbox(this)
+  }
+
+  get peer(): Address {
+    return this.wire.peer
+  }
+
+  fork(effect: Effect.Effect<void>): void {
+    this.#owner.fork(effect)
   }
 
   // --- reading
@@ -105,6 +105,10 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#codec
   }
 
+  codecOf(firstBody: Uint8Array): Codec<In, Out> {
+    return (this.#codec = this.protocol.codecFor?.(firstBody) ?? this.#codec)
+  }
+
   limitInboundUnsafe(maxFrameBytes: number): void {
     this.#reader.inbox.limit(maxFrameBytes)
   }
@@ -120,11 +124,11 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   }
 
   receivedBytes(): number {
-    return this.#options.wire.receivedUnsafe()
+    return this.wire.receivedUnsafe()
   }
 
   isExcused(): boolean {
-    return this.#reader.peerEnded || this.#options.wire.pausedUnsafe() || this.#reader.isArriving
+    return this.#reader.peerEnded || this.wire.pausedUnsafe() || this.#reader.isArriving
   }
 
   probe(): void {
@@ -133,7 +137,11 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
 
   // --- sending
 
-  sendUnsafe = (message: Out): ConnectionError | undefined => {
+  get sendUnsafe(): Connection<In, Out>["sendUnsafe"] {
+    return (this.#sendUnsafe ??= (message) => this.#offer(message))
+  }
+
+  #offer(message: Out): ConnectionError | undefined {
     if (!this.isOpen) return this.#ended()
     const body = this.#codec.encode(message)
     const error = Result.isFailure(body) ? body.failure : this.#outbox.offer(body.success)
@@ -149,14 +157,17 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     return this.#outbox.room
   }
 
-  sendSharedUnsafe(frame: Outbox.SharedFrame): void {
+  sendSharedUnsafe(frame: SharedFrame): void {
     this.#outbox.offerShared(frame)
   }
 
-  send = (message: Out): Effect.Effect<void, ConnectionError> => this.sendAll([message])
+  get send(): Connection<In, Out>["send"] {
+    return (this.#send ??= (message) => this.sendAll([message]))
+  }
 
-  sendAll = (messages: ReadonlyArray<Out>): Effect.Effect<void, ConnectionError> =>
-    Effect.suspend(() => this.#sendFrom(messages, 0))
+  get sendAll(): Connection<In, Out>["sendAll"] {
+    return (this.#sendAll ??= (messages) => Effect.suspend(() => this.#sendFrom(messages, 0)))
+  }
 
   #sendFrom(messages: ReadonlyArray<Out>, from: number): Effect.Effect<void, ConnectionError> {
     const codec = this.#codec
@@ -187,10 +198,15 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     })
   }
 
-  close = (reason: CloseReason.CloseReason = CloseReason.Done()): Effect.Effect<void> =>
-    Effect.sync(() => this.closeUnsafe(reason))
+  get close(): Connection<In, Out>["close"] {
+    return (this.#close ??= (reason = CloseReason.Done()) => Effect.sync(() => this.#end(reason)))
+  }
 
-  closeUnsafe = (reason: CloseReason.CloseReason): void => {
+  get closeUnsafe(): Connection<In, Out>["closeUnsafe"] {
+    return (this.#closeUnsafe ??= (reason) => this.#end(reason))
+  }
+
+  #end(reason: CloseReason.CloseReason): void {
     if (this.#reason !== undefined) return
     const [recorded, last] = this.#lastWords(reason)
     this.#reason = recorded
@@ -198,7 +214,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
     // caller that goes through many connections is not run into by the ends of some.
     queueMicrotask(() => {
       if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(recorded))
-      this.#options.onClosing(recorded)
+      this.#owner.closingUnsafe(recorded)
     })
     this.#reader.stop(recorded)
     this.#outbox.seal({ discard: reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
@@ -208,7 +224,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
   #lastWords(reason: CloseReason.CloseReason): readonly [CloseReason.CloseReason, last?: Body] {
     if (!CloseReason.canBeTold(reason)) return [reason]
     try {
-      const told = this.#options.protocol.goodbye(reason)
+      const told = this.protocol.goodbye(reason)
       const last = told === undefined ? undefined : Result.getOrUndefined(this.#codec.encode(told))
       return last === undefined ? [reason] : [reason, last]
     } catch (defect) {
@@ -218,12 +234,12 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
 
   handlerEndedUnsafe(exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit)) {
-      return this.closeUnsafe(this.#reader.peerEnded ? CloseReason.PeerClosed() : CloseReason.Done())
+      return this.#end(this.#reader.peerEnded ? CloseReason.PeerClosed() : CloseReason.Done())
     }
     // This connection's own reasons were recorded when they came up; any other is of a connection beside it.
     const error = Cause.squash(exit.cause)
     const isOwn = error instanceof ConnectionError && error.reason._tag === "BadOutbound"
-    this.closeUnsafe(isOwn ? error.reason : CloseReason.HandlerFailed({ cause: exit.cause }))
+    this.#end(isOwn ? error.reason : CloseReason.HandlerFailed({ cause: exit.cause }))
   }
 
   /**
@@ -231,7 +247,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, Heartbeat.P
    * destroys the goodbye. Each of the two waits has its deadline, then the wire is reset.
    */
   goodbye(reason: CloseReason.CloseReason, handlerStopped: Effect.Effect<void>): Effect.Effect<void> {
-    const { settings, wire } = this.#options
+    const { settings, wire } = this
     if (reason._tag === "WireLost") return Effect.sync(() => wire.abortUnsafe())
     // Who leaves in peace gets all that was sent to it, within the deadlines of every write.
     const inPeace = reason._tag === "Done" || reason._tag === "PeerClosed"

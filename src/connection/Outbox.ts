@@ -13,8 +13,8 @@ import type { Body } from "../codec/Codec.ts"
 import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import type { Wire } from "../transport/Transport.ts"
+import * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
-import { LazyDeadline } from "./Deadlines.ts"
 import type { Flushable, Turn } from "./Turn.ts"
 
 /** Bytes that may wait for a peer: 1 MiB. */
@@ -58,18 +58,21 @@ export class SharedFrame {
   }
 }
 
-/** What an outbox needs of its connection. */
-export interface OutboxOptions {
+/** The connection that an outbox belongs to. */
+export interface OutboxOwner {
   readonly wire: Wire
-  readonly encoder: FrameEncoder
-  readonly turn: Turn
-  readonly maxBytes: number
-  readonly maxAgeMs: number
-  readonly writeStallMs: number
-  readonly now: () => number
+  readonly protocol: { readonly encoder: FrameEncoder }
+  readonly settings: {
+    readonly alarms: Alarms.Alarms
+    readonly deadlines: { readonly writeStall: number }
+    readonly now: () => number
+    readonly outbox: OutboxLimits
+    readonly turn: Turn
+  }
+  /** Runs an effect in the connection's scope. */
   readonly fork: (effect: Effect.Effect<void>) => void
-  /** Called once, when a limit is passed. */
-  readonly onOverflow: (reason: CloseReason.CloseReason) => void
+  /** Called when a limit is passed. */
+  readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }
 
 type Part = Body | SharedFrame
@@ -91,16 +94,15 @@ export class Outbox implements Flushable {
   #oldestQueuedAt = Infinity
   #oldestUnsentAt = Infinity
   #room: Deferred.Deferred<void> | undefined
-  /** Bytes ever given to the wire, and how many of them the system had taken when `#rest` was set. */
+  /** Bytes ever given to the wire. */
   #givenBytes = 0
-  #takenBytes = 0
-  #rest: LazyDeadline | undefined
-  #restWatched = false
-  readonly #options: OutboxOptions
+  /** Watches over a little that is left with the wire. */
+  #rest: Alarms.Alarm | undefined
+  readonly #owner: OutboxOwner
 
-  constructor(options: OutboxOptions) {
-    this.#options = options
-    this.sentAt = options.now()
+  constructor(owner: OutboxOwner) {
+    this.#owner = owner
+    this.sentAt = owner.settings.now()
   }
 
   /**
@@ -109,8 +111,9 @@ export class Outbox implements Flushable {
    */
   offer(body: Body): FrameError | undefined {
     const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length
-    const refused = this.#options.encoder.refuse(typeof body === "string" ? bytes : body)
-    if (refused === undefined) this.#take(body, this.#options.encoder.sizeOf(bytes))
+    const { encoder } = this.#owner.protocol
+    const refused = encoder.refuse(typeof body === "string" ? bytes : body)
+    if (refused === undefined) this.#take(body, encoder.sizeOf(bytes))
     return refused
   }
 
@@ -123,8 +126,8 @@ export class Outbox implements Flushable {
   isFullFor(bodyBytes: number): boolean {
     if (!this.#blocked || this.#sealed) return false
     if (this.queuedBytes >= flushBytes) return true
-    const { encoder, maxBytes, wire } = this.#options
-    return this.queuedBytes + wire.unsentUnsafe() + encoder.sizeOf(bodyBytes) > maxBytes
+    const { protocol, settings, wire } = this.#owner
+    return this.queuedBytes + wire.unsentUnsafe() + protocol.encoder.sizeOf(bodyBytes) > settings.outbox.maxBytes
   }
 
   /** Completes once the peer has caught up, or the outbox is sealed: ask `isFullFor` again. */
@@ -148,17 +151,19 @@ export class Outbox implements Flushable {
     this.#sealed = true
     this.flushUnsafe()
     this.#makeRoom()
+    // From here on the goodbye has deadlines of its own.
+    if (this.#rest !== undefined) this.#owner.settings.alarms.lift(this.#rest)
   }
 
   /** Completes when the system has taken everything, or the wire is lost. Its caller sets the deadline. */
   get flushed(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.flushUnsafe()
-      return Effect.matchEffect(this.#options.wire.drained, {
+      return Effect.matchEffect(this.#owner.wire.drained, {
         onFailure: () => Effect.void,
         onSuccess: () => {
           this.#unblock()
-          return this.#options.wire.unsentUnsafe() > 0 ? this.flushed : Effect.void
+          return this.#owner.wire.unsentUnsafe() > 0 ? this.flushed : Effect.void
         },
       })
     })
@@ -168,30 +173,31 @@ export class Outbox implements Flushable {
   flushUnsafe(): void {
     this.#scheduled = false
     if (this.#blocked || this.#parts.length === 0) return
-    const { turn, wire } = this.#options
+    const { settings, wire } = this.#owner
     const parts = this.#parts
     const chunks = this.#chunksOf(parts)
     this.#parts = []
     this.#givenBytes += this.queuedBytes
     this.queuedBytes = 0
-    this.sentAt = turn.now()
+    this.sentAt = settings.turn.now()
     if (!wire.writeUnsafe(chunks)) {
       this.#blocked = true
       this.#oldestUnsentAt = Math.min(this.#oldestQueuedAt, this.sentAt)
-      this.#options.fork(Effect.raceFirst(this.#catchUp, this.#watch))
-    } else if (wire.unsentUnsafe() > 0) this.#watchRest()
+      this.#owner.fork(Effect.raceFirst(this.#catchUp, this.#watch))
+    } else if (wire.unsentUnsafe() > 0 && !this.#sealed) this.#watchRest()
     this.#oldestQueuedAt = Infinity
   }
 
   #take(part: Part, frameBytes: number): void {
     if (this.#sealed) return
     if (this.#blocked) {
-      const observed = this.queuedBytes + frameBytes + this.#options.wire.unsentUnsafe()
-      if (observed > this.#options.maxBytes && !this.#sealing) {
-        const allowed = this.#options.maxBytes
-        return this.#options.onOverflow(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
+      const { outbox } = this.#owner.settings
+      const observed = this.queuedBytes + frameBytes + this.#owner.wire.unsentUnsafe()
+      if (observed > outbox.maxBytes && !this.#sealing) {
+        const allowed = outbox.maxBytes
+        return this.#owner.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
       }
-      if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#options.now()
+      if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#owner.settings.now()
       // A view into a chunk that was read would keep all of the chunk for as long as the peer is slow.
       // Not `slice`, which is a view again if the part is a Buffer.
       if (part instanceof Uint8Array) part = Uint8Array.from(part)
@@ -202,7 +208,7 @@ export class Outbox implements Flushable {
     if (this.queuedBytes >= flushBytes) this.flushUnsafe()
     else if (!this.#scheduled) {
       this.#scheduled = true
-      this.#options.turn.schedule(this)
+      this.#owner.settings.turn.schedule(this)
     }
   }
 
@@ -210,11 +216,11 @@ export class Outbox implements Flushable {
   #chunksOf(parts: ReadonlyArray<Part>): [Uint8Array, ...Array<Uint8Array>] {
     const first = parts[0]
     if (parts.length === 1 && first instanceof SharedFrame) return [first.bytes]
-    const { encoder, turn } = this.#options
+    const { encoder } = this.#owner.protocol
     const chunks: Array<Uint8Array> = []
     let copied = 0
     for (let i = 0; i < parts.length; i++) copied += this.#copiedBytes(parts[i]!)
-    const target = turn.region(copied) as Buffer
+    const target = this.#owner.settings.turn.region(copied) as Buffer
     let at = 0
     let from = 0
     for (let i = 0; i < parts.length; i++) {
@@ -248,8 +254,8 @@ export class Outbox implements Flushable {
 
   #copiedBytes(part: Part): number {
     if (part instanceof SharedFrame) return part.bytes.length < referenceBytes ? part.bytes.length : 0
-    if (typeof part === "string") return this.#options.encoder.sizeOf(Buffer.byteLength(part))
-    const size = this.#options.encoder.sizeOf(part.length)
+    if (typeof part === "string") return this.#owner.protocol.encoder.sizeOf(Buffer.byteLength(part))
+    const size = this.#owner.protocol.encoder.sizeOf(part.length)
     return part.length < referenceBytes ? size : size - part.length
   }
 
@@ -270,48 +276,47 @@ export class Outbox implements Flushable {
    * has no room until then: who waits is told of the end by `seal`.
    */
   get #catchUp(): Effect.Effect<void> {
-    return Effect.ignore(Effect.map(this.#options.wire.drained, () => this.#unblock()))
+    return Effect.ignore(Effect.map(this.#owner.wire.drained, () => this.#unblock()))
   }
 
   /**
    * A little that the system did not take at once, too little to call the peer slow. With TLS that is so after every
-   * write, for a moment: a lazy deadline makes it free.
+   * write, for a moment: so the alarm is set once in a stall's time, and looks whether anything was taken since.
    */
   #watchRest(): void {
-    const { fork, now, onOverflow, wire, writeStallMs } = this.#options
-    this.#rest ??= new LazyDeadline({
-      now,
-      fork,
-      leastMs: writeStallMs,
-      onPassed: () => {
-        this.#restWatched = false
-        const unsentBytes = wire.unsentUnsafe()
-        if (unsentBytes === 0 || this.#blocked) return
-        if (this.#givenBytes - unsentBytes > this.#takenBytes) return this.#watchRest()
-        onOverflow(CloseReason.WriteStalled({ limitMs: writeStallMs, unsentBytes }))
-      },
+    if (this.#rest !== undefined) return
+    const { settings, wire } = this.#owner
+    const limitMs = settings.deadlines.writeStall
+    const takenBytes = this.#givenBytes - wire.unsentUnsafe()
+    this.#rest = Alarms.make(() => {
+      this.#rest = undefined
+      const unsentBytes = wire.unsentUnsafe()
+      if (unsentBytes === 0 || this.#blocked) return
+      if (this.#givenBytes - unsentBytes > takenBytes) return this.#watchRest()
+      this.#owner.closeUnsafe(CloseReason.WriteStalled({ limitMs, unsentBytes }))
     })
-    if (this.#restWatched) return
-    this.#restWatched = true
-    this.#takenBytes = this.#givenBytes - wire.unsentUnsafe()
-    this.#rest.set(now() + writeStallMs)
+    settings.alarms.set(this.#rest, settings.now() + limitMs)
   }
 
   /** While the peer is slow: looks for progress ten times in the stall's time, and at the age of the oldest frame. */
   get #watch(): Effect.Effect<void> {
-    const { maxAgeMs, now, onOverflow, wire, writeStallMs } = this.#options
+    const { settings, wire } = this.#owner
+    const maxAgeMs = Duration.toMillis(settings.outbox.maxAge)
+    const writeStallMs = settings.deadlines.writeStall
     let unsent = wire.unsentUnsafe()
     let progressAt = this.sentAt
     const look: Effect.Effect<void> = Effect.suspend(() => {
-      const at = now()
+      const at = settings.now()
       const left = wire.unsentUnsafe()
       if (left < unsent) progressAt = at
       unsent = left
       const age = at - this.#oldestUnsentAt
       if (at - progressAt >= writeStallMs) {
-        onOverflow(CloseReason.WriteStalled({ limitMs: writeStallMs, unsentBytes: left }))
+        this.#owner.closeUnsafe(CloseReason.WriteStalled({ limitMs: writeStallMs, unsentBytes: left }))
       } else if (age >= maxAgeMs) {
-        onOverflow(CloseReason.SlowConsumer({ limit: "age", allowed: maxAgeMs, observed: Math.round(age) }))
+        this.#owner.closeUnsafe(
+          CloseReason.SlowConsumer({ limit: "age", allowed: maxAgeMs, observed: Math.round(age) }),
+        )
       } else {
         const next = Math.min(this.#oldestUnsentAt + maxAgeMs, progressAt + writeStallMs, at + writeStallMs / 10) - at
         return Effect.flatMap(Effect.sleep(Math.max(1, Math.ceil(next))), () => look)

@@ -7,18 +7,18 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type { TransportError, Wire } from "../transport/Transport.ts"
+import * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { ConnectionError } from "./Connection.ts"
-import * as Deadlines from "./Deadlines.ts"
-import { Inbox, type InboxOptions } from "./Inbox.ts"
+import { Inbox, type InboxOwner } from "./Inbox.ts"
+import type { Settings } from "./Settings.ts"
 
-/** What a reader needs of its connection. */
-export interface ReaderOptions<In> extends InboxOptions<In> {
+/** The connection that a reader belongs to. */
+export interface ReaderOwner<In> extends InboxOwner<In> {
   readonly wire: Wire
-  readonly deadlines: Deadlines.DeadlinesMs
-  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly settings: Pick<Settings, "alarms" | "deadlines" | "now" | "rateLimit" | "turn">
   /** Called when the peer's bytes, or their absence, are a reason to end. */
-  readonly onReason: (reason: CloseReason.CloseReason) => void
+  readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }
 
 /** A batch of messages; fails with the reason why there are no more. */
@@ -30,29 +30,23 @@ export class Reader<In> {
   /** Whether the peer has sent FIN. */
   peerEnded = false
 
-  readonly #options: ReaderOptions<In>
+  readonly #owner: ReaderOwner<In>
   /** One read of the wire and what comes of it: made once, run for every read. */
   readonly #read: Batch<In>
   /** When the first read began; NaN before. Nobody is late before anybody listens. */
   #listensSince = NaN
-  readonly #deadline: Deadlines.LazyDeadline
+  /** Rings when the peer is late. Nothing while it owes nothing, so that a connection that is idle holds none. */
+  #alarm: Alarms.Alarm | undefined
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
   #rest: Array<In> = []
   #stopped: CloseReason.CloseReason | undefined
   #arrivingFrame = -1
   #arrivingSince = 0
 
-  constructor(options: ReaderOptions<In>) {
-    const { deadlines, fork, now } = options
-    this.#options = options
-    this.inbox = new Inbox(options)
-    this.#deadline = new Deadlines.LazyDeadline({
-      now,
-      fork,
-      leastMs: Math.min(deadlines.firstFrame, deadlines.firstMessage, deadlines.frame),
-      onPassed: () => this.#late(),
-    })
-    this.#read = Effect.matchCauseEffect(options.wire.pull, {
+  constructor(owner: ReaderOwner<In>) {
+    this.#owner = owner
+    this.inbox = new Inbox(owner)
+    this.#read = Effect.matchCauseEffect(owner.wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
       onFailure: (cause) => this.#left(cause),
     })
@@ -87,17 +81,17 @@ export class Reader<In> {
 
   /** Whether a frame is arriving, within its deadline, and all that came of it was taken. */
   get isArriving(): boolean {
-    return this.inbox.arriving !== undefined && this.#options.wire.unreadUnsafe() === 0
+    return this.inbox.arriving !== undefined && this.#owner.wire.unreadUnsafe() === 0
   }
 
   /** The connection has ended: nothing more is read, and nothing is late any more. */
   stop(reason: CloseReason.CloseReason): void {
     this.#stopped = reason
-    this.#deadline.lift()
+    this.#inTime()
   }
 
   #listen(): void {
-    this.#listensSince = this.#options.now()
+    this.#listensSince = this.#owner.settings.now()
     this.#watch()
   }
 
@@ -112,7 +106,7 @@ export class Reader<In> {
     const failure = Cause.squash(cause)
     if (!Cause.isDone(failure)) return this.#fail(CloseReason.WireLost({ error: failure as TransportError }))
     this.peerEnded = true
-    this.#deadline.lift()
+    this.#inTime()
     const truncated = this.inbox.end()
     return truncated === undefined ? Cause.done() : this.#fail(truncated)
   }
@@ -122,14 +116,14 @@ export class Reader<In> {
   }
 
   #fail(reason: CloseReason.CloseReason): Effect.Effect<never, ConnectionError> {
-    this.#options.onReason(reason)
+    this.#owner.closeUnsafe(reason)
     return Effect.fail(new ConnectionError({ reason: this.#stopped ?? reason }))
   }
 
   #watch(): void {
     const arriving = this.inbox.arriving
     let at = this.#listensSince + this.#firstMs
-    if (arriving === undefined && at === Infinity) return this.#deadline.lift()
+    if (arriving === undefined && at === Infinity) return this.#inTime()
     if (arriving !== undefined) {
       if (this.inbox.arrivingFrame !== this.#arrivingFrame) {
         this.#arrivingFrame = this.inbox.arrivingFrame
@@ -137,35 +131,46 @@ export class Reader<In> {
       }
       at = Math.min(at, this.#arrivingSince + this.#allowedMs(arriving.declaredBytes))
     }
-    this.#deadline.set(at)
+    this.#mustCome(at)
+  }
+
+  #mustCome(at: number): void {
+    this.#alarm ??= Alarms.make((now) => this.#late(now))
+    this.#owner.settings.alarms.set(this.#alarm, at)
+  }
+
+  #inTime(): void {
+    if (this.#alarm === undefined) return
+    this.#owner.settings.alarms.lift(this.#alarm)
+    this.#alarm = undefined
   }
 
   /** How long the peer has from the first read to whatever it still owes first; infinite once nothing is owed. */
   get #firstMs(): number {
-    const { firstFrame, firstMessage } = this.#options.deadlines
+    const { firstFrame, firstMessage } = this.#owner.settings.deadlines
     if (this.inbox.frames > this.inbox.heartbeats) return Infinity
     return this.inbox.frames > 0 ? firstMessage : Math.min(firstFrame, firstMessage)
   }
 
   #allowedMs(declaredBytes = 0): number {
-    const { frame, frameBytesPerSecond } = this.#options.deadlines
+    const { frame, frameBytesPerSecond } = this.#owner.settings.deadlines
     return frame + (declaredBytes / frameBytesPerSecond) * 1000
   }
 
-  #late(): void {
-    const { now, onReason, wire } = this.#options
+  #late(now: number): void {
+    const { wire } = this.#owner
     const arriving = this.inbox.arriving
     if (wire.unreadUnsafe() > 0 || wire.pausedUnsafe()) {
       // The handler is busy, not the peer late: what is missing may be waiting here.
-      this.#arrivingSince = now()
-      this.#deadline.set(this.#arrivingSince + this.#allowedMs(arriving?.declaredBytes))
-    } else if (now() >= this.#listensSince + this.#firstMs) {
+      this.#arrivingSince = now
+      this.#mustCome(this.#arrivingSince + this.#allowedMs(arriving?.declaredBytes))
+    } else if (now >= this.#listensSince + this.#firstMs) {
       const late = this.inbox.frames > 0 ? CloseReason.FirstMessageLate : CloseReason.FirstFrameLate
-      onReason(late({ limitMs: this.#firstMs }))
+      this.#owner.closeUnsafe(late({ limitMs: this.#firstMs }))
     } else if (arriving !== undefined) {
       const { declaredBytes = 0, receivedBytes } = arriving
       const limitMs = Math.round(this.#allowedMs(declaredBytes))
-      onReason(CloseReason.FrameTooSlow({ limitMs, declaredBytes, receivedBytes }))
+      this.#owner.closeUnsafe(CloseReason.FrameTooSlow({ limitMs, declaredBytes, receivedBytes }))
     }
   }
 }

@@ -1,9 +1,11 @@
 /**
- * All that the connections of a server share: their settings, the clock, and the turn of the event loop.
+ * All that the connections of a server share: their settings, the clock, the turn of the event loop, the alarms.
  * Read once for a server; holds nothing of a single connection.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Alarms from "./Alarms.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Outbox from "./Outbox.ts"
@@ -20,10 +22,11 @@ export interface Settings {
   /** The monotonic clock. */
   readonly now: () => number
   readonly turn: Turn
+  readonly alarms: Alarms.Alarms
 }
 
-/** The settings in force. */
-export const current: Effect.Effect<Settings> = Effect.gen(function* () {
+/** The settings in force; connections served with them are watched over as long as the scope is open. */
+export const current: Effect.Effect<Settings, never, Scope.Scope> = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const now = () => Deadlines.monotonicMs(clock)
   return {
@@ -34,5 +37,6 @@ export const current: Effect.Effect<Settings> = Effect.gen(function* () {
     clock,
     now,
     turn: new Turn(now),
+    alarms: yield* Alarms.scoped(now),
   }
 })

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Lifetime from "../connection/Lifetime.ts"
 
 /** What is under way. */
-export class Live {
+export class Live implements Lifetime.Owner {
   readonly #lifetimes = new Set<Lifetime.Lifetime>()
   #empty: Deferred.Deferred<void> | undefined
 
@@ -23,17 +23,10 @@ export class Live {
     options: Lifetime.Options<In, Out>,
     handler: Lifetime.Handler<In, Out, R>,
     services: Context.Context<Exclude<R, Scope.Scope>>,
-    onClosed: () => void,
   ): void {
-    // A connection may be over before this call is.
-    let isOver = false
-    let lifetime: Lifetime.Lifetime | undefined
-    lifetime = Lifetime.startUnsafe(options, handler, services, () => {
-      isOver = true
-      onClosed()
-      if (lifetime !== undefined) this.#leave(lifetime)
-    })
-    if (!isOver) this.#lifetimes.add(lifetime)
+    const lifetime = Lifetime.makeUnsafe(options, handler, services, this)
+    this.#lifetimes.add(lifetime)
+    lifetime.startUnsafe()
   }
 
   /** Completes when nothing is under way. */
@@ -45,7 +38,7 @@ export class Live {
     })
   }
 
-  #leave(lifetime: Lifetime.Lifetime): void {
+  closedUnsafe(lifetime: Lifetime.Lifetime): void {
     this.#lifetimes.delete(lifetime)
     if (this.#lifetimes.size > 0 || this.#empty === undefined) return
     Deferred.doneUnsafe(this.#empty, Exit.void)

@@ -116,9 +116,11 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       const durationMs = Math.round(now() - this.acceptedAt)
       return publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
     }
-  }
 
-  const seat = (wire: Wire) => live.startUnsafe(new Seated(wire), handle, services, () => goodbyes--)
+    onClosedUnsafe(): void {
+      goodbyes--
+    }
+  }
 
   const refuse = (wire: Wire, reason: CloseReason.CloseReason) => {
     const told = refusalsTold < maxRefusalsTold
@@ -135,13 +137,9 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       settings,
       onOpened: (connection: Connection<In, Out>) => connection.close(reason),
       onEnded: () => refused,
+      onClosedUnsafe: () => void refusalsTold--,
     }
-    live.startUnsafe(
-      options,
-      () => Effect.void,
-      services,
-      () => refusalsTold--,
-    )
+    live.startUnsafe(options, () => Effect.void, services)
     return Effect.void
   }
 
@@ -149,7 +147,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     Effect.suspend(() => {
       const refusal = isDraining ? CloseReason.Draining() : seats.take(hostOf(wire.peer), now())
       if (refusal !== undefined) return refuse(wire, refusal)
-      seat(wire)
+      live.startUnsafe(new Seated(wire), handle, services)
       return Effect.void
     })
 

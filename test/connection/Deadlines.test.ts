@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -215,104 +214,6 @@ describe("A frame", () => {
       peer.write(large.subarray(5))
       yield* pass("1 minute")
       assert.deepStrictEqual(yield* connection.closed, CloseReason.Done())
-    }),
-  )
-})
-
-describe("LazyDeadline", () => {
-  /** A deadline with what it did: when it passed, and how many fibers it started. */
-  const lazy = (leastMs: number) =>
-    Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      const services = yield* Effect.context<never>()
-      const passed: Array<number> = []
-      let fibers = 0
-      const deadline = new Deadlines.LazyDeadline({
-        now: () => Deadlines.monotonicMs(clock),
-        leastMs,
-        fork: (effect) => {
-          fibers++
-          Effect.runForkWith(services)(effect)
-        },
-        onPassed: () => void passed.push(Deadlines.monotonicMs(clock)),
-      })
-      return { deadline, passed, fibers: () => fibers }
-    })
-
-  it.effect("passes once, at its time", () =>
-    Effect.gen(function* () {
-      const { deadline, passed } = yield* lazy(1000)
-      deadline.set(2001)
-      yield* pass(2000)
-      assert.deepStrictEqual(passed, [])
-      yield* pass(1)
-      assert.deepStrictEqual(passed, [2001])
-      yield* pass("1 hour")
-      assert.deepStrictEqual(passed, [2001])
-    }),
-  )
-
-  it.effect("that was lifted does not pass, and one that is set again does at its new time", () =>
-    Effect.gen(function* () {
-      const { deadline, passed } = yield* lazy(1000)
-      deadline.set(1000)
-      yield* pass(500)
-      deadline.lift()
-      yield* pass(2000)
-      assert.deepStrictEqual(passed, [])
-      deadline.set(4000)
-      yield* pass(1500)
-      assert.deepStrictEqual(passed, [4000])
-    }),
-  )
-
-  it.effect("set earlier while it sleeps towards a later one passes in time", () =>
-    Effect.gen(function* () {
-      const { deadline, passed } = yield* lazy(1000)
-      deadline.set(60_000)
-      yield* pass(500)
-      deadline.set(1500)
-      yield* pass("1 hour")
-      assert.isTrue(passed.length === 1 && passed[0]! >= 1500 && passed[0]! <= 2000, String(passed))
-    }),
-  )
-
-  it.effect("that is set and lifted a thousand times starts one fiber in each period", () =>
-    Effect.gen(function* () {
-      const { deadline, fibers, passed } = yield* lazy(1000)
-      for (let at = 0; at < 1000; at += 10) {
-        deadline.set(at + 1000)
-        deadline.lift()
-        yield* pass(10)
-      }
-      assert.deepStrictEqual([fibers(), passed], [1, []])
-    }),
-  )
-
-  it.effect("that is infinite starts none", () =>
-    Effect.gen(function* () {
-      const { deadline, fibers } = yield* lazy(1000)
-      deadline.set(Infinity)
-      assert.strictEqual(fibers(), 0)
-    }),
-  )
-
-  it.effect("may be set again by what runs when it has passed", () =>
-    Effect.gen(function* () {
-      const services = yield* Effect.context<never>()
-      const clock = yield* Clock.Clock
-      let passes = 0
-      const deadline = new Deadlines.LazyDeadline({
-        now: () => Deadlines.monotonicMs(clock),
-        leastMs: 1000,
-        fork: (effect) => void Effect.runForkWith(services)(effect),
-        onPassed: () => {
-          if (++passes < 3) deadline.set(Deadlines.monotonicMs(clock) + 1000)
-        },
-      })
-      deadline.set(1000)
-      yield* pass(10_000)
-      assert.strictEqual(passes, 3)
     }),
   )
 })

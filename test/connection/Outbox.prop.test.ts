@@ -87,7 +87,7 @@ describe("An outbox, for any bodies and any peer,", () => {
           assert.isTrue((yield* readAll(peer)).equals(expected))
           // A system may read what it was given until it has sent it: none of it was written over.
           assert.isTrue(Buffer.concat(wire.writes.flat()).equals(expected))
-        }).pipe(Effect.runPromise),
+        }).pipe(Effect.scoped, Effect.runPromise),
       ),
       { numRuns: 200 },
     ))
@@ -115,7 +115,7 @@ describe("An outbox, for any bodies and any peer,", () => {
             assert.strictEqual(overflows.length, before + (fits ? 0 : 1))
             assert.strictEqual(outbox.queuedBytes, held - unsent)
           }
-        }).pipe(Effect.runPromise),
+        }).pipe(Effect.scoped, Effect.runPromise),
       ),
       { numRuns: 100 },
     ))

@@ -210,7 +210,11 @@ describe("A rate limit", () => {
   it("that pauses keeps the order of the chunks of one read", () => {
     let at = 0
     const rateLimit = { ...unlimited, framesPerSecond: 1, onExceeded: "pause" as const }
-    const inbox = new Inbox({ protocol: texts, rateLimit, now: () => at, turn: new Turn(() => at) })
+    const inbox = new Inbox({
+      protocol: texts,
+      codecOf: () => texts.codec,
+      settings: { rateLimit, now: () => at, turn: new Turn(() => at) },
+    })
     const messages = [inbox.take([frames("a"), frames("b"), frames("c")])]
     while (inbox.heldMs > 0) {
       at += inbox.heldMs
@@ -222,7 +226,11 @@ describe("A rate limit", () => {
   it("that pauses costs the same for every chunk that it holds", () => {
     // A copy of what is held for each of 100 000 chunks would be 40 GB.
     const rateLimit = { ...unlimited, framesPerSecond: 1, onExceeded: "pause" as const }
-    const inbox = new Inbox({ protocol: texts, rateLimit, now: () => 0, turn: new Turn(() => 0) })
+    const inbox = new Inbox({
+      protocol: texts,
+      codecOf: () => texts.codec,
+      settings: { rateLimit, now: () => 0, turn: new Turn(() => 0) },
+    })
     assert.deepStrictEqual(inbox.take(Array.from({ length: 100_000 }, () => frames("a"))), ["a"])
     assert.deepStrictEqual([inbox.frames, inbox.heldMs], [1, 1000])
   }, 3_000)

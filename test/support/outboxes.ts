@@ -3,7 +3,9 @@
  * Knows no connection: what the outbox reports is written down and nothing more.
  */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Alarms from "../../src/connection/Alarms.ts"
 import type { CloseReason } from "../../src/connection/CloseReason.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
@@ -39,6 +41,7 @@ export const encoder = FrameEncoder.make(FrameLayout.makeUnsafe({ maxFrameBytes:
 export const make = (options: Options = {}) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
+    const now = () => Deadlines.monotonicMs(clock)
     const services = yield* Effect.context<never>()
     const limits = {
       readBufferBytes: 1024 * 1024 * 1024,
@@ -50,14 +53,19 @@ export const make = (options: Options = {}) =>
     const overflows: Array<CloseReason> = []
     const outbox = new Outbox.Outbox({
       wire,
-      encoder,
-      turn: options.turn ?? new Turn(() => Deadlines.monotonicMs(clock)),
-      maxBytes: options.maxBytes ?? Infinity,
-      maxAgeMs: options.maxAgeMs ?? Infinity,
-      writeStallMs: options.writeStallMs ?? Infinity,
-      now: () => Deadlines.monotonicMs(clock),
+      protocol: { encoder },
+      settings: {
+        alarms: yield* Alarms.scoped(now),
+        deadlines: { writeStall: options.writeStallMs ?? Infinity },
+        now,
+        outbox: {
+          maxBytes: options.maxBytes ?? Infinity,
+          maxAge: Duration.millis(options.maxAgeMs ?? Infinity),
+        },
+        turn: options.turn ?? new Turn(now),
+      },
       fork: (effect) => void Effect.runForkWith(services)(effect),
-      onOverflow: (reason) => void overflows.push(reason),
+      closeUnsafe: (reason) => void overflows.push(reason),
     })
     return { outbox, wire, peer, overflows }
   })
