@@ -14,6 +14,7 @@ import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import type { Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
+import { Batch } from "./Batch.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Flushable, Turn } from "./Turn.ts"
 
@@ -23,14 +24,8 @@ export const defaultMaxOutboxBytes = 1024 * 1024
 /** How long a frame may wait for a peer. */
 export const defaultMaxOutboxAge = Duration.seconds(10)
 
-/** What a turn may collect before it is written at once: the arena's size, so that it is one write without a copy. */
+/** What a turn may collect before it is written at once: as much as an arena holds. */
 export const flushBytes = 64 * 1024
-
-/**
- * From this size on a body is referenced and not copied. Below, a copy is cheaper than a further entry of a gathering
- * write.
- */
-export const referenceBytes = 8 * 1024
 
 /** The bounds of every outbox. */
 export interface OutboxLimits {
@@ -75,8 +70,6 @@ export interface OutboxOwner {
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }
 
-type Part = Body | SharedFrame
-
 /** The frames on their way to one peer. */
 export class Outbox implements Flushable {
   /** When the last frame was written, on the clock of `now`. */
@@ -84,13 +77,13 @@ export class Outbox implements Flushable {
   /** Bytes collected here, headers included, and not yet given to the wire. */
   queuedBytes = 0
 
-  #parts: Array<Part> = []
+  readonly #batch: Batch
   #scheduled = false
   #blocked = false
   #sealed = false
   /** The last frame is taken whatever waits already: it has room reserved. */
   #sealing = false
-  /** When the oldest frame of `#parts` came, and the oldest one of those given to a wire that has not sent them. */
+  /** When the oldest frame that waits here came, and the oldest one of those given to a wire that has not sent them. */
   #oldestQueuedAt = Infinity
   #oldestUnsentAt = Infinity
   #room: Deferred.Deferred<void> | undefined
@@ -102,24 +95,32 @@ export class Outbox implements Flushable {
 
   constructor(owner: OutboxOwner) {
     this.#owner = owner
+    this.#batch = new Batch(owner.protocol.encoder, owner.settings.turn)
     this.sentAt = owner.settings.now()
   }
 
   /**
    * Takes one body. Undefined if it was taken, or the reason why its frame cannot be. A sealed outbox swallows. A
-   * `Uint8Array` must not be changed before the turn ends.
+   * `Uint8Array` of `Batch.referenceBytes` or more must not be changed before it is sent.
    */
   offer(body: Body): FrameError | undefined {
     const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length
     const { encoder } = this.#owner.protocol
     const refused = encoder.refuse(typeof body === "string" ? bytes : body)
-    if (refused === undefined) this.#take(body, encoder.sizeOf(bytes))
-    return refused
+    if (refused !== undefined) return refused
+    const frameBytes = encoder.sizeOf(bytes)
+    if (!this.#admits(frameBytes)) return undefined
+    if (this.#blocked) this.#batch.addCopy(body, bytes)
+    else this.#batch.add(body, bytes)
+    this.#taken(frameBytes)
+    return undefined
   }
 
   /** Takes a frame that others hold too. */
   offerShared(frame: SharedFrame): void {
-    this.#take(frame, frame.bytes.length)
+    if (!this.#admits(frame.bytes.length)) return
+    this.#batch.push(frame.bytes)
+    this.#taken(frame.bytes.length)
   }
 
   /** Whether a sender of `bodyBytes` that can wait should: the peer is slow, and enough waits for it already. */
@@ -143,7 +144,7 @@ export class Outbox implements Flushable {
   seal(options: { readonly discard: boolean; readonly last: Body | undefined }): void {
     if (this.#sealed) return
     if (options.discard) {
-      this.#parts = []
+      this.#batch.clear()
       this.queuedBytes = 0
     }
     this.#sealing = true
@@ -172,11 +173,9 @@ export class Outbox implements Flushable {
   /** Writes what was collected, in one call, unless the peer has to catch up first. */
   flushUnsafe(): void {
     this.#scheduled = false
-    if (this.#blocked || this.#parts.length === 0) return
+    if (this.#blocked || this.queuedBytes === 0) return
     const { settings, wire } = this.#owner
-    const parts = this.#parts
-    const chunks = this.#chunksOf(parts)
-    this.#parts = []
+    const chunks = this.#batch.take()
     this.#givenBytes += this.queuedBytes
     this.queuedBytes = 0
     this.sentAt = settings.turn.now()
@@ -188,21 +187,22 @@ export class Outbox implements Flushable {
     this.#oldestQueuedAt = Infinity
   }
 
-  #take(part: Part, frameBytes: number): void {
-    if (this.#sealed) return
-    if (this.#blocked) {
-      const { outbox } = this.#owner.settings
-      const observed = this.queuedBytes + frameBytes + this.#owner.wire.unsentUnsafe()
-      if (observed > outbox.maxBytes && !this.#sealing) {
-        const allowed = outbox.maxBytes
-        return this.#owner.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
-      }
-      if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#owner.settings.now()
-      // A view into a chunk that was read would keep all of the chunk for as long as the peer is slow.
-      // Not `slice`, which is a view again if the part is a Buffer.
-      if (part instanceof Uint8Array) part = Uint8Array.from(part)
+  /** Whether a frame may be taken. One too many for a slow peer is reported. */
+  #admits(frameBytes: number): boolean {
+    if (this.#sealed) return false
+    if (!this.#blocked) return true
+    const { now, outbox } = this.#owner.settings
+    const observed = this.queuedBytes + frameBytes + this.#owner.wire.unsentUnsafe()
+    if (observed > outbox.maxBytes && !this.#sealing) {
+      const allowed = outbox.maxBytes
+      this.#owner.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
+      return false
     }
-    this.#parts.push(part)
+    if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = now()
+    return true
+  }
+
+  #taken(frameBytes: number): void {
     this.queuedBytes += frameBytes
     if (this.#blocked) return
     if (this.queuedBytes >= flushBytes) this.flushUnsafe()
@@ -210,53 +210,6 @@ export class Outbox implements Flushable {
       this.#scheduled = true
       this.#owner.settings.turn.schedule(this)
     }
-  }
-
-  /** Small frames side by side in one buffer, large bodies by reference, in order. */
-  #chunksOf(parts: ReadonlyArray<Part>): [Uint8Array, ...Array<Uint8Array>] {
-    const first = parts[0]
-    if (parts.length === 1 && first instanceof SharedFrame) return [first.bytes]
-    const { encoder } = this.#owner.protocol
-    const chunks: Array<Uint8Array> = []
-    let copied = 0
-    for (let i = 0; i < parts.length; i++) copied += this.#copiedBytes(parts[i]!)
-    const target = this.#owner.settings.turn.region(copied) as Buffer
-    let at = 0
-    let from = 0
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i]!
-      if (part instanceof SharedFrame) {
-        if (part.bytes.length < referenceBytes) {
-          target.set(part.bytes, at)
-          at += part.bytes.length
-          continue
-        }
-      } else if (typeof part === "string") {
-        const bytes = Buffer.byteLength(part)
-        at += encoder.writeHeader(target, at, bytes)
-        at += target.write(part, at)
-        continue
-      } else {
-        at += encoder.writeHeader(target, at, part.length)
-        if (part.length < referenceBytes) {
-          target.set(part, at)
-          at += part.length
-          continue
-        }
-      }
-      if (at > from) chunks.push(target.subarray(from, at))
-      from = at
-      chunks.push(part instanceof SharedFrame ? part.bytes : part)
-    }
-    if (at > from) chunks.push(from === 0 ? target : target.subarray(from))
-    return chunks as [Uint8Array, ...Array<Uint8Array>]
-  }
-
-  #copiedBytes(part: Part): number {
-    if (part instanceof SharedFrame) return part.bytes.length < referenceBytes ? part.bytes.length : 0
-    if (typeof part === "string") return this.#owner.protocol.encoder.sizeOf(Buffer.byteLength(part))
-    const size = this.#owner.protocol.encoder.sizeOf(part.length)
-    return part.length < referenceBytes ? size : size - part.length
   }
 
   #unblock(): void {

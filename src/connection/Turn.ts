@@ -13,13 +13,14 @@ export const arenaBytes = 64 * 1024
 
 /** The shared end of a turn, and the shared buffer that small frames are written into. */
 export class Turn {
+  /** What `take` takes from. */
+  arena: Buffer = Buffer.alloc(0)
   #dirty: Array<Flushable> = []
   /** When the end of this turn was asked for, or began. */
   #at = 0
   #isEnding = false
   readonly #now: () => number
-  #arena: Uint8Array = new Uint8Array(0)
-  #arenaAt = 0
+  #taken = 0
 
   constructor(now: () => number) {
     this.#now = now
@@ -41,17 +42,19 @@ export class Turn {
   }
 
   /**
-   * A part of the arena that nobody else will write to, valid until its bytes are sent. The arena is dropped when it is
-   * used up; it lives on while a socket still holds a part of it, which is bounded by the outboxes' limits because a
-   * blocked outbox takes no part.
+   * Takes at most `arenaBytes` of the arena that nobody else will write to, valid until they are sent: where they begin in `arena`. What
+   * one caller takes is side by side as long as no other comes between. The arena is dropped when it is used up; it
+   * lives on while a socket still holds a part of it, which is bounded by the outboxes' limits because a blocked outbox
+   * takes none.
    */
-  region(bytes: number): Uint8Array {
-    if (bytes > arenaBytes) return Buffer.allocUnsafeSlow(bytes)
-    if (this.#arena.length - this.#arenaAt < bytes) {
-      this.#arena = Buffer.allocUnsafeSlow(arenaBytes)
-      this.#arenaAt = 0
+  take(bytes: number): number {
+    if (this.arena.length - this.#taken < bytes) {
+      this.arena = Buffer.allocUnsafeSlow(arenaBytes)
+      this.#taken = 0
     }
-    return this.#arena.subarray(this.#arenaAt, (this.#arenaAt += bytes))
+    const at = this.#taken
+    this.#taken += bytes
+    return at
   }
 
   readonly #run = (): void => {

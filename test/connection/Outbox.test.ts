@@ -20,19 +20,19 @@ describe("An outbox", () => {
       const { outbox, peer, wire } = yield* Outboxes.make()
       const shared = new Outbox.SharedFrame(frame("shared"))
       outbox.offer("text")
-      outbox.offer(body(8191))
+      outbox.offer(body(100))
       outbox.offerShared(shared)
       outbox.offer("")
       assert.deepStrictEqual(wire.writes, [])
       yield* settled
-      assert.deepStrictEqual(sizes(wire.writes), [[8 + 8195 + 10 + 4]])
+      assert.deepStrictEqual(sizes(wire.writes), [[8 + 104 + 10 + 4]])
       outbox.offer("more")
       yield* settled
       outbox.offer("and more")
       yield* settled
       assert.deepStrictEqual(sizes(wire.writes).slice(1), [[8], [12]])
       wire.endUnsafe()
-      const expected = [frame("text"), frame(body(8191)), shared.bytes, frame(""), frame("more"), frame("and more")]
+      const expected = [frame("text"), frame(body(100)), shared.bytes, frame(""), frame("more"), frame("and more")]
       assert.deepStrictEqual(yield* readAll(peer), Buffer.concat(expected))
     }),
   )
@@ -63,8 +63,11 @@ describe("An outbox", () => {
       outbox.offer("x".repeat(8192))
       yield* settled
       const [write] = wire.writes
-      assert.deepStrictEqual(sizes(wire.writes), [[4 + 8191 + 4, 8192, 8192, 8191 + 4 + 8192]])
-      assert.deepStrictEqual([write![1] === large, write![2] === largeShared.bytes], [true, true])
+      assert.deepStrictEqual(sizes(wire.writes), [[4 + 8191 + 4, 8192, 8192, 8191, 4 + 8192]])
+      assert.deepStrictEqual(
+        [write![1] === large, write![2] === largeShared.bytes, write![3] === smallShared.bytes],
+        [true, true, true],
+      )
     }),
   )
 
@@ -84,10 +87,14 @@ describe("An outbox", () => {
       const [a, b] = [yield* Outboxes.make({ turn }), yield* Outboxes.make({ turn })]
       a.outbox.offer("a")
       b.outbox.offer("b")
+      a.outbox.offer("c")
       yield* settled
       const [chunkA, chunkB] = [a.wire.writes[0]![0]!, b.wire.writes[0]![0]!]
       assert.strictEqual(chunkA.buffer, chunkB.buffer)
-      assert.deepStrictEqual([Buffer.from(chunkA), Buffer.from(chunkB)], [frame("a"), frame("b")])
+      assert.deepStrictEqual(
+        [Buffer.from(chunkA), Buffer.from(chunkB)],
+        [Buffer.concat([frame("a"), frame("c")]), frame("b")],
+      )
     }),
   )
 
@@ -105,6 +112,22 @@ describe("An outbox", () => {
       wire.endUnsafe()
       const kept = [10, 10, 10_000, 10_000].map((length) => frame(body(length)))
       assert.deepStrictEqual(yield* readAll(peer), Buffer.concat([frame("first"), ...kept]))
+    }),
+  )
+
+  it.effect("writes what has waited in chunks of no more than 64 KiB", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make({ writeHighWaterBytes: 1 })
+      peer.stallUnsafe()
+      outbox.offer("first")
+      yield* settled
+      for (let i = 0; i < 20; i++) outbox.offer(body(4092))
+      peer.unstallUnsafe()
+      yield* settled
+      assert.deepStrictEqual(sizes(wire.writes), [[9], [65_536, 16_384]])
+      wire.endUnsafe()
+      const expected = [frame("first"), ...Array.from({ length: 20 }, () => frame(body(4092)))]
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat(expected))
     }),
   )
 

@@ -1,0 +1,125 @@
+/**
+ * The frames of one write: small ones written side by side where they will be sent from, large ones by reference, in
+ * order. Hot: plain loops. Knows no wire and no limit.
+ */
+import type { Body } from "../codec/Codec.ts"
+import type { FrameEncoder } from "../frame/FrameEncoder.ts"
+import { arenaBytes, type Turn } from "./Turn.ts"
+
+/**
+ * From this size on a body is referenced and not copied. Below, a copy is cheaper than a further entry of a gathering
+ * write.
+ */
+export const referenceBytes = 8 * 1024
+
+/** What is collected for one write. */
+export class Batch {
+  /** In order; behind them the run, which is the bytes `#from` to `#to` of an arena. */
+  #parts: Array<Uint8Array> = []
+  #run: Buffer | undefined
+  #from = 0
+  #to = 0
+  readonly #encoder: FrameEncoder
+  readonly #turn: Turn
+
+  constructor(encoder: FrameEncoder, turn: Turn) {
+    this.#encoder = encoder
+    this.#turn = turn
+  }
+
+  /** Adds the frame of a body of so many bytes. One of `referenceBytes` or more must not change until it is sent. */
+  add(body: Body, bytes: number): void {
+    if (typeof body !== "string" && bytes >= referenceBytes) {
+      const header = this.#place(this.#encoder.sizeOf(bytes) - bytes)
+      this.#encoder.writeHeader(this.#turn.arena, header, bytes)
+      this.push(body)
+      return
+    }
+    const frameBytes = this.#encoder.sizeOf(bytes)
+    if (frameBytes > arenaBytes) return this.addCopy(body, bytes)
+    const at = this.#place(frameBytes)
+    const arena = this.#turn.arena
+    write(arena, at + this.#encoder.writeHeader(arena, at, bytes), body)
+  }
+
+  /** Adds the frame in a buffer of its own: one that has to wait would keep all of an arena, or of a chunk that was read. */
+  addCopy(body: Body, bytes: number): void {
+    const frame = Buffer.allocUnsafeSlow(this.#encoder.sizeOf(bytes))
+    write(frame, this.#encoder.writeHeader(frame, 0, bytes), body)
+    this.push(frame)
+  }
+
+  /** Adds bytes as they are, by reference. */
+  push(bytes: Uint8Array): void {
+    if (this.#run !== undefined) this.#endRun()
+    this.#parts.push(bytes)
+  }
+
+  clear(): void {
+    this.#parts = []
+    this.#run = undefined
+  }
+
+  /** Empties a batch that is not empty into the chunks of a write, small neighbours in one. */
+  take(): [Uint8Array, ...Array<Uint8Array>] {
+    if (this.#run !== undefined) this.#endRun()
+    const parts = this.#parts
+    this.#parts = []
+    return (parts.length === 1 ? parts : this.#join(parts)) as [Uint8Array, ...Array<Uint8Array>]
+  }
+
+  /** Where in the arena so many bytes belong: behind the run, unless others have written there since. */
+  #place(bytes: number): number {
+    const turn = this.#turn
+    const at = turn.take(bytes)
+    if (at !== this.#to || turn.arena !== this.#run) {
+      if (this.#run !== undefined) this.#endRun()
+      this.#run = turn.arena
+      this.#from = at
+    }
+    this.#to = at + bytes
+    return at
+  }
+
+  #endRun(): void {
+    this.#parts.push(this.#run!.subarray(this.#from, this.#to))
+    this.#run = undefined
+  }
+
+  #join(parts: ReadonlyArray<Uint8Array>): Array<Uint8Array> {
+    const chunks: Array<Uint8Array> = []
+    for (let i = 0; i < parts.length;) {
+      const end = endOfSmall(parts, i)
+      if (end - i < 2) chunks.push(parts[i++]!)
+      else {
+        chunks.push(this.#copyOf(parts, i, end))
+        i = end
+      }
+    }
+    return chunks
+  }
+
+  #copyOf(parts: ReadonlyArray<Uint8Array>, from: number, to: number): Uint8Array {
+    let bytes = 0
+    for (let i = from; i < to; i++) bytes += parts[i]!.length
+    const first = this.#turn.take(bytes)
+    const arena = this.#turn.arena
+    for (let i = from, at = first; i < to; at += parts[i++]!.length) arena.set(parts[i]!, at)
+    return arena.subarray(first, first + bytes)
+  }
+}
+
+/** Where the small parts from `from` on end, or what an arena holds of them. */
+const endOfSmall = (parts: ReadonlyArray<Uint8Array>, from: number): number => {
+  let end = from
+  for (let bytes = 0; end < parts.length && parts[end]!.length < referenceBytes; end++) {
+    bytes += parts[end]!.length
+    if (bytes > arenaBytes) break
+  }
+  return end
+}
+
+const write = (target: Buffer, at: number, body: Body): void => {
+  if (typeof body === "string") target.write(body, at)
+  else target.set(body, at)
+}
