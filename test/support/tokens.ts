@@ -1,6 +1,5 @@
 /** Tokens made by hand with `node:crypto`, so that no library agrees with itself; and keys of every kind. */
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import {
   constants,
   createHmac,
@@ -86,10 +85,9 @@ export const signers: ReadonlyArray<readonly [Algorithm, Pair, Pair]> = [
   ["Ed25519", ed25519(), ed25519()],
 ]
 
-/** A configuration as a file has it; without a source of keys, the secret above. */
-export const config = (given: Partial<typeof AuthConfig.AuthConfig.Encoded> = {}): AuthConfig.AuthConfig => {
-  const decoded = Schema.decodeUnknownSync(AuthConfig.AuthConfig)(given)
-  return AuthConfig.problems(decoded).some(({ value }) => value === "")
-    ? { ...decoded, secret: Redacted.make(secretText) }
-    : decoded
+/** A configuration; without a source of keys, with the secret above. */
+export const config = (given: Partial<AuthConfig.AuthConfig> = {}): AuthConfig.AuthConfig => {
+  const made = AuthConfig.make(given)
+  const hasKeys = AuthConfig.problems(made).every(({ value }) => value !== "")
+  return hasKeys ? made : { ...made, secret: Redacted.make(secretText) }
 }

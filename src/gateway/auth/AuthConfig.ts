@@ -1,16 +1,10 @@
 /**
  * What an operator says about tokens: whose keys verify them, for whom they must be, how strictly they are read.
- * Refuses settings that contradict each other. Reads no file: `VerificationKeys` and `KeyRing` do.
+ * Refuses settings that contradict each other. Reads no file: `Keys` does.
  */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaTransformation from "effect/SchemaTransformation"
-import * as DurationText from "../config/DurationText.ts"
 import { isLoopback } from "../config/Host.ts"
 import * as Algorithm from "./Algorithm.ts"
 
@@ -20,76 +14,42 @@ export const defaultClaim = "longline"
 /** How far the clocks of the issuer and of the gateway may be apart, in milliseconds. */
 export const defaultClockToleranceMs = 5000
 
-/** The most that clocks may be said to differ: ten minutes. */
-export const maxClockToleranceMs = 600_000
-
 /** Characters of a token. */
 export const defaultMaxTokenBytes = 8192
 
-/** The longest token that may be allowed: a `connect` message has to fit into 16 KiB, and a token in it. */
-export const largestMaxTokenBytes = 16_000
+/** The settings of authentication. Exactly one of the five sources of keys is given. */
+export interface AuthConfig {
+  /** The secret of HS256, HS384 or HS512 as text. */
+  readonly secret?: Redacted.Redacted<string> | undefined
+  /** A file with that secret; one line break at its end does not count. */
+  readonly secretFile?: string | undefined
+  /** A file with a public key or certificate, PEM. */
+  readonly publicKeyFile?: string | undefined
+  /** A file with a JSON Web Key Set; read again when it changes. */
+  readonly jwksFile?: string | undefined
+  /** Where the issuer publishes its JSON Web Key Set: https, or http on loopback. */
+  readonly jwksUrl?: string | undefined
+  /** The algorithms allowed; undefined: all that fit the keys. */
+  readonly algorithms?: ReadonlyArray<Algorithm.Algorithm> | undefined
+  /** What `iss` must be one of. */
+  readonly issuer?: ReadonlyArray<string> | undefined
+  /** What `aud` must name one of. */
+  readonly audience?: ReadonlyArray<string> | undefined
+  readonly claim: string
+  readonly clockTolerance: Duration.Duration
+  /** Whether a token without `exp` is refused. */
+  readonly requireExpiry: boolean
+  readonly maxTokenBytes: number
+}
 
-const toleranceAllowed = `a duration from 0ms to ${DurationText.format(Duration.millis(maxClockToleranceMs))}, written like 500ms, 25s, 2m or 1h`
-
-const ClockTolerance = Schema.String.annotate({ expected: toleranceAllowed }).pipe(
-  Schema.decodeTo(
-    Schema.Duration,
-    SchemaTransformation.transformEffect({
-      decode: (text, options) =>
-        DurationText.parse(text).pipe(
-          Option.filter((duration) => Duration.toMillis(duration) <= maxClockToleranceMs),
-          Option.match({
-            onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ message: toleranceAllowed }, text, options)),
-            onSome: Effect.succeed,
-          }),
-        ),
-      encode: (duration) => Effect.succeed(DurationText.format(duration)),
-    }),
-  ),
-)
-
-const File = Schema.NonEmptyString.annotate({ expected: "the path of a file" })
-
-const OneOrMore = Schema.Union([Schema.NonEmptyString, Schema.NonEmptyArray(Schema.NonEmptyString)])
-
-/** The settings of authentication as a configuration file has them. Exactly one of the five sources of keys is given. */
-export const AuthConfig = Schema.Struct({
-  secret: Schema.optionalKey(
-    Schema.RedactedFromValue(Schema.String, { label: "secret", disallowEncode: true }),
-  ).annotateKey({ description: "the secret of HS256, HS384 or HS512 as text; better in a file" }),
-  secretFile: Schema.optionalKey(File).annotateKey({
-    description: "a file with the secret; one line break at its end does not count",
-  }),
-  publicKeyFile: Schema.optionalKey(File).annotateKey({ description: "a public key or certificate, PEM" }),
-  jwksFile: Schema.optionalKey(File).annotateKey({
-    description: "a JSON Web Key Set; read again when it changes",
-  }),
-  jwksUrl: Schema.optionalKey(Schema.String).annotateKey({
-    description: "where the issuer publishes its JSON Web Key Set: https, or http on loopback",
-  }),
-  algorithms: Schema.optionalKey(Schema.NonEmptyArray(Schema.Literals(Algorithm.all))).annotateKey({
-    description: "the signature algorithms allowed; default: all that fit the keys",
-  }),
-  issuer: Schema.optionalKey(OneOrMore).annotateKey({ description: "what `iss` must be, or one of them" }),
-  audience: Schema.optionalKey(OneOrMore).annotateKey({ description: "what `aud` must name, or one of them" }),
-  claim: Schema.NonEmptyString.pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(defaultClaim)),
-    Schema.annotateKey({ description: "the claim that holds the grants" }),
-  ),
-  clockTolerance: ClockTolerance.pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(DurationText.format(Duration.millis(defaultClockToleranceMs)))),
-    Schema.annotateKey({ description: "how far the issuer's clock may be apart from this one" }),
-  ),
-  requireExpiry: Schema.Boolean.pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(true)),
-    Schema.annotateKey({ description: "whether a token without `exp` is refused" }),
-  ),
-  maxTokenBytes: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: largestMaxTokenBytes })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(defaultMaxTokenBytes)),
-    Schema.annotateKey({ description: "the longest token that is looked at" }),
-  ),
+/** The settings given, and the defaults for the others. */
+export const make = (given: Partial<AuthConfig>): AuthConfig => ({
+  claim: defaultClaim,
+  clockTolerance: Duration.millis(defaultClockToleranceMs),
+  requireExpiry: true,
+  maxTokenBytes: defaultMaxTokenBytes,
+  ...given,
 })
-export type AuthConfig = typeof AuthConfig.Type
 
 /** A setting of authentication that cannot be used as it is. A secret's value is never in it. */
 export class AuthConfigError extends Data.TaggedError("AuthConfigError")<{

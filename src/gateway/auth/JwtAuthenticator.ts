@@ -80,11 +80,9 @@ const optionsOf = (config: AuthConfig.AuthConfig, { alg }: Header, now: number):
   currentDate: new Date(now),
   clockTolerance: Duration.toSeconds(config.clockTolerance),
   requiredClaims: config.requireExpiry ? ["exp"] : [],
-  ...(config.issuer === undefined ? {} : { issuer: [...listOf(config.issuer)] }),
-  ...(config.audience === undefined ? {} : { audience: [...listOf(config.audience)] }),
+  ...(config.issuer === undefined ? {} : { issuer: [...config.issuer] }),
+  ...(config.audience === undefined ? {} : { audience: [...config.audience] }),
 })
-
-const listOf = (one: string | ReadonlyArray<string>): ReadonlyArray<string> => (typeof one === "string" ? [one] : one)
 
 /** The claims, by the first key whose signature it is. Keys without a `kid` leave several to try. */
 const verify = Effect.fnUntraced(function* (

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { AuthConfigError } from "../../../src/gateway/auth/AuthConfig.ts"
 import { Authenticator, layerNone } from "../../../src/gateway/auth/Identity.ts"
@@ -44,7 +45,7 @@ const withKeys = (setting: Setting, files: Files = {}) =>
 
 describe("keys from", () => {
   it.effect.each([
-    [{ secret: secretText }, {}, bySecret],
+    [{ secret: Redacted.make(secretText) }, {}, bySecret],
     [{ secretFile: "s" }, { s: secretText }, bySecret],
     [{ secretFile: "s" }, { s: `${secretText}\n` }, bySecret],
     [{ secretFile: "s" }, { s: `${secretText}\r\n` }, bySecret],
@@ -68,7 +69,10 @@ describe("keys from", () => {
   })
 
   it.effect.each([
-    [{ secret: "short" }, `secret is "<redacted>"; it must be at least 32 bytes long for HS256 (it has 5)`],
+    [
+      { secret: Redacted.make("short") },
+      `secret is "<redacted>"; it must be at least 32 bytes long for HS256 (it has 5)`,
+    ],
     [{ secretFile: "short" }, `secretFile is "short"; it must be at least 32 bytes long for HS256 (it has 5)`],
     [
       { secretFile: "gone" },
