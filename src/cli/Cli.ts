@@ -12,7 +12,7 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as HelpDoc from "effect/cli/HelpDoc"
-import { ConfigError, usageExitCode } from "../gateway/config/ConfigError.ts"
+import { ConfigError, InvalidConfig, type Mistakes, usageExitCode } from "../gateway/config/ConfigError.ts"
 
 /**
  * A command line that does not parse: an unknown flag, a flag without its value or given twice, an argument that nothing
@@ -32,7 +32,8 @@ export class UsageError extends Data.TaggedError("UsageError")<{
 /**
  * Runs a command with the arguments of the `Stdio` service; succeeds after `--help` and `--version`.
  *
- * A `UsageError` or `ConfigError` that this fails with has been printed, and makes `runMain` exit with code 2.
+ * A `UsageError`, `ConfigError` or `InvalidConfig` that this fails with has been printed, and makes `runMain` exit with
+ * code 2.
  * Every other failure of the command passes through untouched.
  */
 export const run = <const Name extends string, Input, ContextInput, E, R>(
@@ -40,7 +41,10 @@ export const run = <const Name extends string, Input, ContextInput, E, R>(
   options: { readonly version: string },
 ): Effect.Effect<void, E | UsageError, R | Command.Environment> =>
   Command.run(command, options).pipe(
-    Effect.tapError((error) => (error instanceof ConfigError ? complain(error.message) : Effect.void)),
+    Effect.tapError((error) => {
+      if (error instanceof ConfigError) return complain(error.message)
+      return error instanceof InvalidConfig ? complainOfAll(error.mistakes) : Effect.void
+    }),
     Effect.mapError((error) => {
       if (!CliError.isCliError(error)) return error
       return new UsageError({ mistakes: error._tag === "ShowHelp" ? error.errors : [error] })
@@ -60,6 +64,10 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event),
 }
 
+/** Prints each mistake of a configuration as a line on standard error. */
+export const complainOfAll = (mistakes: Mistakes): Effect.Effect<void> =>
+  Effect.forEach(mistakes, ({ message }) => complain(message), { discard: true })
+
 /** One line, whatever the person wrote: no control character reaches the terminal as itself. */
 const complain = (message: string): Effect.Effect<void> => Console.error(`longline: ${printable(message)}`)
 
@@ -75,6 +83,8 @@ const describe = (error: CliError.NonShowHelpErrors, help: HelpDoc.HelpDoc): str
       return error.value === ""
         ? `--${error.option} needs a value: ${error.expected}`
         : `--${error.option} has ${error.value}; it must have ${error.expected}`
+    case "UnknownSubcommand":
+      return `unknown command ${error.subcommand}; ${guess(error.suggestions)}`
     case "UnexpectedArgument":
       return `unexpected argument ${error.arguments.map((argument) => JSON.stringify(argument)).join(" ")}`
     default:
@@ -90,5 +100,8 @@ const advice = ({ option, suggestions }: CliError.UnrecognizedOption, help: Help
   const part = option.replace(/^-+/, "")
   const partly = help.flags.map(({ name }) => `--${name}`).filter((flag) => flag.includes(part))
   const guesses = suggestions.length > 0 ? suggestions : part.length >= minGuessableLength ? partly : []
-  return guesses.length > 0 ? `did you mean ${guesses.join(" or ")}?` : "--help lists them all"
+  return guess(guesses)
 }
+
+const guess = (guesses: ReadonlyArray<string>): string =>
+  guesses.length > 0 ? `did you mean ${guesses.join(" or ")}?` : "--help lists them all"

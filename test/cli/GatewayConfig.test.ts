@@ -10,8 +10,8 @@ const certAndKey = ["--tls-cert", "c.pem", "--tls-key", "k.pem"]
 describe("listening", () => {
   const beyond = (where: string, host: string) =>
     refused(
-      `${where} is "${host}"; it must be a loopback address (127.0.0.0/8, ::1 or localhost), because there is no ` +
-        "authentication yet; --insecure lets anyone who can reach it connect",
+      `${where} is "${host}"; it must be a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication ` +
+        "is configured; --insecure lets anyone who can reach it connect",
     )
 
   it.effect.each(["127.0.0.1", "127.1.2.3", "::1", "localhost"])("%s needs no further word", (host) =>

@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import * as PlatformError from "effect/PlatformError"
 import * as Runtime from "effect/Runtime"
 import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as TestConsole from "effect/testing/TestConsole"
@@ -74,9 +75,9 @@ const platform = ({ args = [], env = {}, files = {}, terminal = false }: Given) 
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)),
     Stdio.layerTest({ args: Effect.succeed(args), stdoutIsTerminal: Effect.succeed(terminal) }),
     FileSystem.layerNoop({
-      readFileString: (path) => {
+      stream: (path) => {
         const text = files[path]
-        return text === undefined ? Effect.fail(noSuchFile(path)) : Effect.succeed(text)
+        return text === undefined ? Stream.fail(noSuchFile(path)) : Stream.make(Buffer.from(text))
       },
     }),
     Path.layer,

@@ -45,8 +45,8 @@ describe("node dist/main.js", () => {
     assert.deepStrictEqual(
       longline(["--host", "0.0.0.0"]),
       refused(
-        `--host is "0.0.0.0"; it must be a loopback address (127.0.0.0/8, ::1 or localhost), because there is no ` +
-          "authentication yet; --insecure lets anyone who can reach it connect",
+        `--host is "0.0.0.0"; it must be a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication ` +
+          "is configured; --insecure lets anyone who can reach it connect",
       ),
     )
   })

@@ -1,5 +1,5 @@
 /**
- * The gateway's configuration, typed and checked, from flags, environment and defaults.
+ * The gateway's configuration, typed and checked, from flags, environment, file and defaults.
  * Refuses settings that contradict each other, and a listener beyond loopback that nobody asked for in words.
  */
 import type * as Duration from "effect/Duration"
@@ -9,14 +9,45 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import type { Address } from "../../transport/Transport.ts"
-import type { ConfigError } from "./ConfigError.ts"
+import { type AuthOptions, auth, authOf } from "./AuthSettings.ts"
+import { collect, InvalidConfig, type Mistakes } from "./ConfigError.ts"
+import * as ConfigFile from "./ConfigFile.ts"
 import { isLoopback } from "./Host.ts"
-import * as Setting from "./Setting.ts"
-import * as Settings from "./Settings.ts"
+import * as KnownKeys from "./KnownKeys.ts"
+import { limits } from "./LimitSettings.ts"
+import * as Policies from "./Policies.ts"
+import * as Reading from "./Reading.ts"
+import * as ServerSettings from "./ServerSettings.ts"
+import { configFile, settings } from "./Settings.ts"
 import * as TlsFiles from "./TlsFiles.ts"
 
 /** Where to listen. A TCP port of 0 is any free one. */
 export type Listen = Exclude<Address, { readonly _tag: "Memory" }>
+
+/** Where publications are kept over restarts, and when one counts as accepted. */
+export interface DataOptions {
+  readonly directory: string
+  readonly sync: ServerSettings.Sync
+}
+
+/** What the gateway and its connections may grow to, apart from the seats. */
+export interface Limits {
+  /** Of one connection. */
+  readonly commandsPerSecond: number
+  readonly maxSubscriptions: number
+  readonly maxServices: number
+  /** Requests of one connection that wait for an answer, and at hand of a responder. */
+  readonly maxRequests: number
+  readonly outboxBytes: number
+  readonly outboxAge: Duration.Duration
+  /** Of the whole gateway. */
+  readonly maxSessions: number
+  readonly maxChannels: number
+  readonly maxKeys: number
+  readonly historyBytes: number
+  readonly bufferBytes: number
+  readonly memoryPercent: number
+}
 
 /** Everything the gateway is told from outside. Nothing in it is left to check. */
 export interface GatewayConfig {
@@ -25,74 +56,152 @@ export interface GatewayConfig {
   readonly tls: TlsFiles.TlsMaterial | undefined
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
+  readonly limits: Limits
   /** Silence after which a peer is probed. */
   readonly heartbeatInterval: Duration.Duration
   /** Silence after a probe that ends the connection. */
   readonly heartbeatTimeout: Duration.Duration
   /** The first message has to be there by then. */
   readonly connectTimeout: Duration.Duration
+  /** How long a session outlives its connection. */
+  readonly sessionTtl: Duration.Duration
   /** Between the notice of a shutdown and its first goodbye. */
   readonly drainGrace: Duration.Duration
   /** From the first goodbye of a shutdown to its end. */
   readonly drainTimeout: Duration.Duration
+  /** Undefined for memory. */
+  readonly data: DataOptions | undefined
+  /** Undefined for none: everybody may do what policies allow to anyone. */
+  readonly auth: AuthOptions | undefined
+  /** Made a service by `Policies.serviceOf`. */
+  readonly policies: Policies.PolicyTable
   readonly logLevel: LogLevel.LogLevel
-  readonly logFormat: Settings.LogFormat
+  readonly logFormat: ServerSettings.LogFormat
 }
 
-/** Loads the configuration. The environment is the current `ConfigProvider`; flags win over it. */
+/** A configuration together with where each of its values came from. */
+export interface Explained {
+  readonly config: GatewayConfig
+  readonly readings: Reading.Readings<typeof settings>
+  readonly policies: Policies.Loaded["readings"]
+}
+
+/** Loads the configuration, or tells everything that is wrong with it. */
 export const load = (
-  flags: Settings.Flags,
-): Effect.Effect<GatewayConfig, ConfigError, FileSystem.FileSystem | Stdio.Stdio> =>
+  flags: Reading.Sources["flags"],
+): Effect.Effect<GatewayConfig, InvalidConfig, FileSystem.FileSystem | Stdio.Stdio> =>
+  Effect.map(explain(flags), ({ config }) => config)
+
+/**
+ * Loads the configuration and remembers its sources. `flags` holds those that were given, without their dashes; the
+ * environment is the current `ConfigProvider`. Flags win over it, it wins over the file, the file over the defaults.
+ */
+export const explain = (
+  flags: Reading.Sources["flags"],
+): Effect.Effect<Explained, InvalidConfig, FileSystem.FileSystem | Stdio.Stdio> =>
+  Effect.mapError(explainOrMistakes(flags), (mistakes) => new InvalidConfig({ mistakes }))
+
+const explainOrMistakes = (
+  flags: Reading.Sources["flags"],
+): Effect.Effect<Explained, Mistakes, FileSystem.FileSystem | Stdio.Stdio> =>
   Effect.gen(function* () {
-    const readings = yield* Settings.read(flags)
-    const listen = yield* Effect.fromResult(listenOf(readings))
-    const tlsFiles = yield* Effect.fromResult(tlsFilesOf(readings))
-    const tls = tlsFiles === undefined ? undefined : yield* TlsFiles.read(tlsFiles)
+    const named = yield* Reading.readAll({ config: configFile }, { flags, lookup: Reading.nothing })
+    const file = yield* ConfigFile.load(named.config)
+    const sources = { flags, lookup: ConfigFile.lookup(file) }
+
+    const authentication = yield* Effect.result(
+      Effect.flatMap(Reading.readAll(auth, sources), (readings) => Effect.fromResult(authOf(readings))),
+    )
+    // Whether wrong settings were to turn it on is not known: then nothing is held against the others.
+    const authenticates = Result.isFailure(authentication) || authentication.success !== undefined
+    const parts = yield* Effect.all(
+      {
+        keys: Effect.fromResult(KnownKeys.check(file)),
+        listening: Effect.flatMap(Reading.readAll(ServerSettings.listen, sources), (readings) =>
+          listeningOf(readings, authenticates),
+        ),
+        limits: Reading.readAll(limits, sources),
+        times: Reading.readAll(ServerSettings.times, sources),
+        data: Effect.flatMap(Reading.readAll(ServerSettings.data, sources), dataOf),
+        log: Reading.readAll(ServerSettings.log, sources),
+        auth: Effect.fromResult(authentication),
+        policies: Policies.load(file, { authenticates }),
+      },
+      { mode: "result" },
+    )
+    const { listening, policies, ...checked } = yield* Effect.fromResult(collect(parts))
+    const readings = yield* Reading.readAll(settings, sources)
     const onTerminal = yield* Stdio.Stdio.use((stdio) => stdio.stdoutIsTerminal)
-    return {
-      listen,
-      tls,
+    const config: GatewayConfig = {
+      ...listening,
       maxConnections: readings.maxConnections.value,
       maxConnectionsPerAddress: readings.maxConnectionsPerAddress.value,
+      limits: {
+        commandsPerSecond: readings.commandsPerSecond.value,
+        maxSubscriptions: readings.maxSubscriptions.value,
+        maxServices: readings.maxServices.value,
+        maxRequests: readings.maxRequests.value,
+        outboxBytes: readings.outboxBytes.value,
+        outboxAge: readings.outboxAge.value,
+        maxSessions: readings.maxSessions.value,
+        maxChannels: readings.maxChannels.value,
+        maxKeys: readings.maxKeys.value,
+        historyBytes: readings.historyBytes.value,
+        bufferBytes: readings.bufferBytes.value,
+        memoryPercent: readings.memoryPercent.value,
+      },
       heartbeatInterval: readings.heartbeatInterval.value,
       heartbeatTimeout: readings.heartbeatTimeout.value,
       connectTimeout: readings.connectTimeout.value,
+      sessionTtl: readings.sessionTtl.value,
       drainGrace: readings.drainGrace.value,
       drainTimeout: readings.drainTimeout.value,
+      data: checked.data,
+      auth: checked.auth,
+      policies: policies.table,
       logLevel: readings.logLevel.value,
       logFormat: readings.logFormat.value ?? (onTerminal ? "pretty" : "json"),
     }
+    return { config, readings, policies: policies.readings }
+  })
+
+type ListenReadings = Reading.Readings<typeof ServerSettings.listen>
+
+/** Where to listen, and the certificate for it. */
+const listeningOf = (
+  readings: ListenReadings,
+  authenticates: boolean,
+): Effect.Effect<Pick<GatewayConfig, "listen" | "tls">, Mistakes, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { listen, files } = yield* Effect.fromResult(
+      collect({ listen: listenOf(readings, authenticates), files: tlsFilesOf(readings) }),
+    )
+    if (files === undefined) return { listen, tls: undefined }
+    return { listen, tls: yield* Effect.mapError(TlsFiles.read(files), (error): Mistakes => [error]) }
   })
 
 /**
  * Where the readings say to listen: a unix socket or a TCP port, never both, and TLS on the latter only.
- * Beyond loopback only with `--insecure`, because the gateway cannot tell its peers apart yet; neither can TLS alone.
+ * Beyond loopback only where the gateway can tell its peers apart, or with `--insecure`. TLS alone is not enough.
  */
-const listenOf = ({
-  host,
-  port,
-  unix,
-  tlsCert,
-  tlsKey,
-  tlsClientCa,
-  insecure,
-}: Settings.Readings): Result.Result<Listen, ConfigError> => {
+const listenOf = (
+  { host, port, unix, tlsCert, tlsKey, tlsClientCa, insecure }: ListenReadings,
+  authenticates: boolean,
+): Result.Result<Listen, Mistakes> => {
   if (unix.value !== undefined) {
     const leftOut = (rival: { readonly where: string }, because: string) =>
-      Result.fail(Setting.refuse(unix, `left out when ${rival.where} is given: ${because}`))
-    const rival = [host, port].find((reading) => reading.written)
+      refuse(unix, `left out when ${rival.where} is given: ${because}`)
+    const rival = [host, port].find(Reading.isWritten)
     if (rival !== undefined) return leftOut(rival, "the gateway listens in one place")
-    const encryption = [tlsCert, tlsKey, tlsClientCa].find((reading) => reading.written)
+    const encryption = [tlsCert, tlsKey, tlsClientCa].find(Reading.isWritten)
     if (encryption !== undefined) return leftOut(encryption, "a unix socket has no TLS")
     return Result.succeed({ _tag: "Unix", path: unix.value })
   }
-  if (!isLoopback(host.value) && !insecure.value) {
-    return Result.fail(
-      Setting.refuse(
-        host,
-        "a loopback address (127.0.0.0/8, ::1 or localhost), because there is no authentication yet; " +
-          "--insecure lets anyone who can reach it connect",
-      ),
+  if (!isLoopback(host.value) && !authenticates && !insecure.value) {
+    return refuse(
+      host,
+      "a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication is configured; " +
+        "--insecure lets anyone who can reach it connect",
     )
   }
   return Result.succeed({ _tag: "Tcp", host: host.value, port: port.value })
@@ -103,19 +212,29 @@ const tlsFilesOf = ({
   tlsCert,
   tlsKey,
   tlsClientCa,
-}: Pick<Settings.Readings, "tlsCert" | "tlsKey" | "tlsClientCa">): Result.Result<
-  TlsFiles.TlsFiles | undefined,
-  ConfigError
-> => {
+}: ListenReadings): Result.Result<TlsFiles.TlsFiles | undefined, Mistakes> => {
   const cert = present(tlsCert)
   const key = present(tlsKey)
   const clientCa = present(tlsClientCa)
   if (cert !== undefined && key !== undefined) return Result.succeed({ cert, key, clientCa })
   const first = cert ?? key ?? clientCa
   if (first === undefined) return Result.succeed(undefined)
-  const missing = [tlsCert, tlsKey].filter((reading) => !reading.written).map((reading) => reading.where)
-  return Result.fail(Setting.refuse(first, `given together with ${missing.join(" and ")}`))
+  const missing = [tlsCert, tlsKey].filter((reading) => !Reading.isWritten(reading)).map((reading) => reading.where)
+  return refuse(first, `given together with ${missing.join(" and ")}`)
 }
 
-const present = (reading: Setting.Reading<string | undefined>): Setting.Reading<string> | undefined =>
+const present = (reading: Reading.Reading<string | undefined>): Reading.Reading<string> | undefined =>
   reading.value === undefined ? undefined : { ...reading, value: reading.value }
+
+/** Without a directory there is nothing to be synced. */
+const dataOf = ({
+  dataDirectory: { value: directory },
+  dataSync: sync,
+}: Reading.Readings<typeof ServerSettings.data>): Effect.Effect<DataOptions | undefined, Mistakes> => {
+  if (directory !== undefined) return Effect.succeed({ directory, sync: sync.value })
+  if (!Reading.isWritten(sync)) return Effect.succeed(undefined)
+  return Effect.fromResult(refuse(sync, "left out unless there is a data directory, from --data"))
+}
+
+const refuse = (reading: Reading.Reading<unknown>, allowed: string): Result.Result<never, Mistakes> =>
+  Result.fail([Reading.refuse(reading, allowed)])

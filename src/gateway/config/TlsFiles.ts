@@ -3,11 +3,11 @@
  * Refuses a file that is not what its flag says; judges neither expiry nor trust.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Redacted from "effect/Redacted"
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import type { ConfigError } from "./ConfigError.ts"
-import * as Setting from "./Setting.ts"
+import * as Reading from "./Reading.ts"
+import * as TextFile from "./TextFile.ts"
 
 /** PEM texts for a TLS listener. With `clientCa`, clients must show a certificate that these authorities signed. */
 export interface TlsMaterial {
@@ -19,39 +19,30 @@ export interface TlsMaterial {
 
 /** The files as the settings name them. */
 export interface TlsFiles {
-  readonly cert: Setting.Reading<string>
-  readonly key: Setting.Reading<string>
-  readonly clientCa: Setting.Reading<string> | undefined
+  readonly cert: Reading.Reading<string>
+  readonly key: Reading.Reading<string>
+  readonly clientCa: Reading.Reading<string> | undefined
 }
 
 /** Reads the files. Each must be what its setting says, and the key must be the certificate's. */
 export const read = Effect.fnUntraced(function* (files: TlsFiles) {
-  const cert = yield* readText(files.cert)
-  const key = yield* readText(files.key)
+  const cert = yield* TextFile.read(files.cert)
+  const key = yield* TextFile.read(files.key)
   const clientCa = files.clientCa === undefined ? undefined : yield* readAuthorities(files.clientCa)
 
   const certificate = yield* parseCertificate(files.cert, cert)
   const privateKey = yield* Effect.try({
     try: () => createPrivateKey(key),
-    catch: () => Setting.refuse(files.key, "a PEM private key without a passphrase"),
+    catch: () => Reading.refuse(files.key, "a PEM private key without a passphrase"),
   })
   if (!certificate.checkPrivateKey(privateKey)) {
-    return yield* Setting.refuse(files.key, `the private key of ${files.cert.where}`)
+    return yield* Reading.refuse(files.key, `the private key of ${files.cert.where}`)
   }
   return { cert, key: Redacted.make(key), clientCa } satisfies TlsMaterial
 })
 
-const readAuthorities = (file: Setting.Reading<string>) =>
-  Effect.tap(readText(file), (text) => parseCertificate(file, text))
+const readAuthorities = (file: Reading.Reading<string>) =>
+  Effect.tap(TextFile.read(file), (text) => parseCertificate(file, text))
 
-const parseCertificate = (file: Setting.Reading<string>, text: string): Effect.Effect<X509Certificate, ConfigError> =>
-  Effect.try({ try: () => new X509Certificate(text), catch: () => Setting.refuse(file, "a PEM certificate") })
-
-const readText = (file: Setting.Reading<string>): Effect.Effect<string, ConfigError, FileSystem.FileSystem> =>
-  FileSystem.FileSystem.use((fs) => fs.readFileString(file.value)).pipe(
-    Effect.mapError(({ reason }) => {
-      // The system's own words ("ENOENT: no such file or directory, open 'x'") say more than Effect's tag.
-      const why = reason.cause instanceof Error ? reason.cause.message : reason.message
-      return Setting.refuse(file, `a file that can be read (${why})`)
-    }),
-  )
+const parseCertificate = (file: Reading.Reading<string>, text: string): Effect.Effect<X509Certificate, ConfigError> =>
+  Effect.try({ try: () => new X509Certificate(text), catch: () => Reading.refuse(file, "a PEM certificate") })
