@@ -2,6 +2,7 @@
  * One peer, as a handler sees it: what it sends as a Stream of messages, and ways to send to it and to end it.
  * A contract: `LiveConnection` fulfils it, `Lifetime` runs it.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
@@ -40,6 +41,8 @@ export interface Connection<out In, in Out> {
    * single messages with `receive`.
    */
   readonly messages: Stream.Stream<In, ConnectionError>
+  /** What `messages` is made of, for loops that have no use for a Stream: the next batch, or `Cause.Done` after FIN. */
+  readonly batch: Pull.Pull<NonEmptyReadonlyArray<In>, ConnectionError>
   /** The next message, and only that. */
   readonly receive: Pull.Pull<In, ConnectionError>
   /**

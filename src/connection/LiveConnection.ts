@@ -18,7 +18,7 @@ import { type Connection, ConnectionError } from "./Connection.ts"
 import type * as Heartbeat from "./Heartbeat.ts"
 import { Outbox, type OutboxOwner, type SharedFrame } from "./Outbox.ts"
 import type { Protocol } from "./Protocol.ts"
-import { Reader, type ReaderOwner } from "./Reader.ts"
+import { type Batch, Reader, type ReaderOwner } from "./Reader.ts"
 import type { Settings } from "./Settings.ts"
 
 /** What a connection is made of. */
@@ -86,7 +86,11 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, ReaderOwner
   // --- reading
 
   get messages(): Stream.Stream<In, ConnectionError> {
-    return Stream.fromPull(Effect.succeed(this.#reader.batch))
+    return Stream.fromPull(Effect.succeed(this.batch))
+  }
+
+  get batch(): Batch<In> {
+    return this.#reader.batch
   }
 
   get receive(): Pull.Pull<In, ConnectionError> {
