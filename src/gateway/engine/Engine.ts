@@ -104,7 +104,7 @@ export interface Counts {
   /** Channels with a position. */
   readonly channels: number
   readonly publications: number
-  /** Of data and tags that are kept, in memory or on disk. */
+  /** What they take: bytes of data and tags in memory, of pages on disk. */
   readonly bytes: number
   readonly keys: number
 }

@@ -34,7 +34,7 @@ export const sweepInterval: Duration.Input = "1 second"
 const sweepBatch = 1000
 
 /** Positions are forgotten in rounds, so many in the time that they are kept. */
-const roundsPerTtl = 30
+export const roundsPerTtl = 30
 
 /** What `make` takes. */
 export interface Options {
@@ -281,4 +281,5 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
   }
 }
 
-const newEpoch = () => randomBytes(9).toString("base64url")
+/** Of channels that begin: tells a client that its position is of another life. */
+export const newEpoch = (): string => randomBytes(9).toString("base64url")

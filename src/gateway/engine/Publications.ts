@@ -17,8 +17,12 @@ export const make = (draft: Draft, offset: number, previous: number, time: numbe
 })
 
 /** Bytes of data and tags. */
-export const byteLength = ({ data, tags }: { readonly data: Data.Data; readonly tags?: Tags }): number => {
-  let bytes = Data.byteLength(data)
+export const byteLength = ({ data, tags }: { readonly data: Data.Data; readonly tags?: Tags }): number =>
+  Data.byteLength(data) + (tags === undefined ? 0 : tagBytes(tags))
+
+/** Bytes of the names and values. */
+export const tagBytes = (tags: Tags): number => {
+  let bytes = 0
   for (const name in tags) bytes += Buffer.byteLength(name) + Buffer.byteLength(tags[name]!)
   return bytes
 }

@@ -12,17 +12,17 @@ const believedStepMs = 1000
 export interface Times {
   /** Milliseconds since the epoch. Goes back when the clock is set back. */
   readonly wall: number
-  /** Milliseconds since `make`. Never goes back, and never ahead of the time that has passed, but by believed steps. */
+  /** Milliseconds since some moment before. Never goes back, and never ahead of the time that has passed, but by believed steps. */
   readonly age: number
   readonly read: () => void
 }
 
-/** Both of a clock. */
-export const make = (clock: Clock.Clock): Times => {
-  const origin = Deadlines.monotonicMs(clock)
+/** Both of a clock; ages begin at `age`, milliseconds. */
+export const make = (clock: Clock.Clock, age = 0): Times => {
+  const origin = Deadlines.monotonicMs(clock) - age
   const times = {
     wall: clock.currentTimeMillisUnsafe(),
-    age: 0,
+    age,
     read: () => {
       const wall = clock.currentTimeMillisUnsafe()
       const step = wall - times.wall

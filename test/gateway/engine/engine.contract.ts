@@ -343,7 +343,7 @@ export const engineContract = (name: string, open: Open): void => {
         assert.deepStrictEqual(yield* page(0), ["1", true])
         assert.deepStrictEqual(yield* page(0, { since: 2 }), ["3", false])
         assert.deepStrictEqual(yield* page(8, { reverse: true }), ["32", true])
-        assert.strictEqual(engine.counts().bytes, 12)
+        assert.isAtLeast(engine.counts().bytes, 12)
       }),
     )
 
@@ -412,7 +412,9 @@ export const engineContract = (name: string, open: Open): void => {
           engine,
           Array.from({ length: 4000 }, (_, n) => draft(`${n % 3}`, "abcd")),
         )
-        assert.deepStrictEqual(engine.counts(), { channels: 3, publications: 4000, bytes: 24_000, keys: 0 })
+        const { bytes, ...counts } = engine.counts()
+        assert.deepStrictEqual(counts, { channels: 3, publications: 4000, keys: 0 })
+        assert.isAtLeast(bytes, 24_000)
         yield* TestClock.adjust(6000)
         yield* until(() => engine.counts().publications === 0)
         assert.deepStrictEqual(engine.counts(), { channels: 3, publications: 0, bytes: 0, keys: 0 })

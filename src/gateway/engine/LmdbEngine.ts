@@ -1,0 +1,105 @@
+/**
+ * The engine of one machine: publications, positions and keys in a directory, so that a restart loses none of them.
+ * Shares its directory with no other server, and publishes nothing that is not as durable as configured.
+ *
+ * Drafts get their offset at once and wait; one transaction writes all that wait, and while it runs others gather for the
+ * next (group commit). Then they are told to who is attached, and answered, in the order of publishing.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as DataDirectory from "./DataDirectory.ts"
+import { Engine, type EngineError, type Retention } from "./Engine.ts"
+import type * as Idempotency from "./Idempotency.ts"
+import * as LmdbStore from "./LmdbStore.ts"
+import * as LmdbWriter from "./LmdbWriter.ts"
+import * as MemoryEngine from "./MemoryEngine.ts"
+import * as Times from "./Times.ts"
+
+/** What `make` takes. */
+export interface Options {
+  /** Made if it does not exist. */
+  readonly directory: string
+  /** Default: `always`. */
+  readonly sync?: LmdbStore.Sync
+  /** What is kept of a channel, asked when it comes to hand. */
+  readonly retention: (channel: string) => Retention
+  /** Default: `MemoryEngine.defaultMaxChannels`. */
+  readonly maxChannels?: number
+  /** Default: `MemoryEngine.defaultPositionTtl`. Longer than keys are remembered. */
+  readonly positionTtl?: Duration.Input
+  /** Limits of the keys remembered. */
+  readonly keys?: Parameters<typeof Idempotency.make>[0]
+  /** Free bytes of the disk below which nothing is published. Default: `LmdbStore.defaultReserveBytes`. */
+  readonly reserveBytes?: number
+}
+
+/** How long the end waits for what was not written yet. */
+const closeTimeout: Duration.Input = "10 seconds"
+
+/** Opens the directory, and leaves it when the scope closes. */
+export const make = (options: Options): Effect.Effect<Engine["Service"], DataDirectory.DirectoryError, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.try({
+      try: () =>
+        LmdbStore.openUnsafe({
+          directory: options.directory,
+          sync: options.sync ?? "always",
+          reserveBytes: options.reserveBytes ?? LmdbStore.defaultReserveBytes,
+        }),
+      catch: (cause) =>
+        cause instanceof DataDirectory.DirectoryError ? cause : DataDirectory.unusable(options.directory, cause),
+    }),
+    (store) => fromStore(store, options),
+  )
+
+/** `make` as a layer. */
+export const layer = (options: Options): Layer.Layer<Engine, DataDirectory.DirectoryError> =>
+  Layer.effect(Engine, make(options))
+
+/** An engine on a store that is open, which is closed with the scope. */
+export const fromStore = (
+  store: LmdbStore.LmdbStore,
+  options: Omit<Options, "directory" | "sync" | "reserveBytes">,
+): Effect.Effect<Engine["Service"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const failed = yield* Deferred.make<EngineError>()
+    const age = store.state === undefined ? 0 : LmdbWriter.ageAt(store.state, clock.currentTimeMillisUnsafe())
+    const writer = new LmdbWriter.LmdbWriter(store, options, Times.make(clock, age), (error) =>
+      Deferred.doneUnsafe(failed, Effect.succeed(error)),
+    )
+    yield* Effect.addFinalizer(() =>
+      writer.drained.pipe(
+        Effect.timeoutOption(closeTimeout),
+        Effect.andThen(Effect.promise(() => store.close(writer.close()))),
+        Effect.catchCause((cause) => Effect.logWarning("the data directory was not closed in order", cause)),
+      ),
+    )
+    yield* Deferred.await(failed).pipe(
+      Effect.flatMap((error) => Effect.logError("the engine stopped writing: restart the server", error)),
+      Effect.forkScoped,
+    )
+    const tick = Effect.suspend(() => (writer.tick() ? logSpace(writer.hasSpace) : Effect.void))
+    yield* Effect.sleep(MemoryEngine.sweepInterval).pipe(Effect.andThen(tick), Effect.forever, Effect.forkScoped)
+    if (store.lostTail) yield* Effect.logWarning("the machine stopped without writing all: channels have a new epoch")
+    return Engine.of({
+      name: "lmdb",
+      publishUnsafe: (draft, answer) => writer.publish(draft, answer),
+      room: writer.room,
+      attach: (channel, deliver) => writer.reading(() => writer.attach(channel, deliver)),
+      detach: (channel) => Effect.sync(() => writer.detach(channel)),
+      read: (channel, range) => writer.reading(() => writer.read(channel, range)),
+      position: (channel) => writer.reading(() => writer.position(channel)),
+      health: writer.health,
+      counts: () => writer.counts(),
+    })
+  })
+
+const logSpace = (hasSpace: boolean) =>
+  hasSpace
+    ? Effect.logInfo("the disk has room again: publications are taken")
+    : Effect.logError("the disk is almost full: publications are refused until it has room")

@@ -1,0 +1,76 @@
+/**
+ * The publications of a store: written behind each other, cut off at the front, and read in pages.
+ * Offsets have no holes here: one that was not written was given to nobody. Decides when nothing happens.
+ */
+import type { Page, Publication, Range } from "./Engine.ts"
+import type { Head } from "./LmdbHeads.ts"
+import type * as LmdbStore from "./LmdbStore.ts"
+import * as Publications from "./Publications.ts"
+import * as Records from "./Records.ts"
+
+/** Publications cut off by one that is added: more than one, so that a channel that may keep less from now on shrinks. */
+const cutBatch = 16
+
+/** Adds to the transaction that is being written. */
+export const write = (store: LmdbStore.LmdbStore, head: Head, publication: Publication, at: number): void => {
+  const { size } = head.retention
+  const { offset } = publication
+  // Of a burst longer than the history only its end is written.
+  if (offset > head.written.offset - size) {
+    void store.publications.put(Records.sorted(head.id, offset), Records.publication(publication, at))
+  } else if (head.first === offset) head.first++
+  for (let n = 0; n < cutBatch && head.first <= offset - size && head.first < offset; n++) {
+    void store.publications.remove(Records.sorted(head.id, head.first++))
+  }
+}
+
+/** Cuts off what is too old, at most so many; returns how many, and when the next is too old. */
+export const prune = (
+  store: LmdbStore.LmdbStore,
+  head: Head,
+  age: number,
+  atMost: number,
+): { readonly removed: number; readonly next: number | undefined } => {
+  let removed = 0
+  const range = { start: Records.sorted(head.id, head.first), end: Records.sorted(head.id, head.committed + 1) }
+  for (const { key, value } of store.publications.getRange(range)) {
+    const tooOld = Records.publishedAt(value) + head.retention.ageMs
+    if (tooOld > age || removed === atMost) return { removed, next: tooOld }
+    void store.publications.remove(key)
+    head.first = Records.readSorted(key, 1) + 1
+    removed++
+  }
+  const isNewer = head.written.offset > head.committed && head.retention.size > 0
+  return { removed, next: isNewer ? head.written.at + head.retention.ageMs : undefined }
+}
+
+/** Reads what is durable and kept. */
+export const read = (store: LmdbStore.LmdbStore, head: Head, epoch: string, range: Range, age: number): Page => {
+  const { publications } = store
+  const { ageMs, size } = head.retention
+  const top = head.committed
+  const position = { offset: top, epoch }
+  const isTooOld = (offset: number) => {
+    const bytes = publications.get(Records.sorted(head.id, offset))
+    return bytes === undefined || Records.publishedAt(bytes) + ageMs <= age
+  }
+  // What the next transactions remove may still be there: the first that is not too old is found by halves.
+  let low = Math.max(head.first, top - size + 1)
+  for (let high = low <= top && isTooOld(low) ? top + 1 : low; low < high;) {
+    const middle = Math.floor((low + high) / 2)
+    if (isTooOld(middle)) low = middle + 1
+    else high = middle
+  }
+  const isReverse = range.reverse === true
+  const start = isReverse ? Math.min((range.since ?? Infinity) - 1, top) : Math.max((range.since ?? 0) + 1, low)
+  const end = isReverse ? low - 1 : top + 1
+  const page = new Publications.PageBuilder(range)
+  if (isReverse ? start >= low : start <= top) {
+    const keys = { start: Records.sorted(head.id, start), end: Records.sorted(head.id, end), reverse: isReverse }
+    for (const { key, value } of publications.getRange(keys)) {
+      const each = Records.readPublication(value, Records.readSorted(key, 1))
+      if (!page.take(each.publication, each.bytes)) break
+    }
+  }
+  return { publications: page.publications, position, prunedTo: low - 1, more: page.more }
+}

@@ -1,0 +1,192 @@
+/**
+ * An LMDB environment as the engine needs it: five ordered maps of bytes, read at once and written in transactions that
+ * succeed when they are as durable as asked. Knows no channel and no publication.
+ *
+ * A transaction that fails ends the store: after a failed sync the system may have dropped what it was asked to write, so
+ * that trying again can succeed and lose it all the same, and LMDB's own error path is not sound enough to be taken twice.
+ * So room on the disk is looked for before each transaction, and a lack of it is no failure: it passes.
+ */
+import { readFileSync, statfsSync } from "node:fs"
+import { uptime } from "node:os"
+import { type Database, open, type RootDatabase } from "lmdb"
+import * as DataDirectory from "./DataDirectory.ts"
+import * as Records from "./Records.ts"
+
+/** When a transaction is done: when it is on the disk, or when the operating system has it. */
+export type Sync = "always" | "os"
+
+/** Bytes that stay free on the disk: more than the transactions that are accepted before the lack is seen. */
+export const defaultReserveBytes = 64 * 1024 * 1024
+
+/** A transaction that takes longer has failed. */
+export const commitTimeoutMs = 30_000
+
+/** Address space, not memory: mapped once, so that the file does not have to be mapped anew while it grows to this. */
+const mapBytes = 2 ** 36
+
+/** Adds its writes when called, and says what the state is with them. */
+export type Writes = () => Records.State
+
+/** An ordered map of bytes. */
+export type Table = Database<Buffer, Buffer>
+
+/** The store, open. */
+export interface LmdbStore {
+  /** Channels by name. */
+  readonly heads: Table
+  /** By channel and offset. */
+  readonly publications: Table
+  /** Key uses by their hash. */
+  readonly keys: Table
+  /** Hashes of keys by their number, which is the order in which they expire. */
+  readonly keyOrder: Table
+  /** Names of channels by deadline and channel. */
+  readonly due: Table
+  /** Absent in a new store. */
+  readonly state: Records.State | undefined
+  /** A crash of the machine has taken what the system had not written yet. */
+  readonly lostTail: boolean
+  /** Writes the state and whatever `writes` writes, all or nothing; one at a time, with the state's next `batch`. */
+  readonly commit: (batch: number, writes: Writes) => Promise<void>
+  /** Whether the disk has more than the reserve. */
+  readonly hasSpace: () => boolean
+  /** After it the directory is another server's to take. */
+  readonly close: (clean: boolean) => Promise<void>
+}
+
+const stateKey = Buffer.from("state")
+const runKey = Buffer.from("run")
+
+/** Opens the store of a directory, making one in an empty directory. Throws a `DirectoryError`. */
+export const openUnsafe = (options: {
+  readonly directory: string
+  readonly sync: Sync
+  readonly reserveBytes: number
+}): LmdbStore => {
+  const { directory, reserveBytes, sync } = options
+  DataDirectory.prepareUnsafe(directory)
+  let root: RootDatabase<Buffer, Buffer>
+  try {
+    root = open({
+      path: directory,
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      cache: false,
+      // Batches are said outright. Left to itself the library makes promises that nobody can handle when they fail.
+      eventTurnBatching: false,
+      mapSize: mapBytes,
+      maxDbs: 8,
+    })
+  } catch (cause) {
+    throw DataDirectory.unusable(directory, cause)
+  }
+  try {
+    claim(root, directory)
+    const table = (name: string): Table => root.openDB({ name, encoding: "binary", keyEncoding: "binary" })
+    const tables = {
+      heads: table("heads"),
+      publications: table("publications"),
+      keys: table("keys"),
+      keyOrder: table("keyOrder"),
+      due: table("due"),
+    }
+    const state = root.get(stateKey)
+    const ran = root.get(runKey)
+    const before = ran === undefined ? undefined : Records.readRun(ran)
+    const current = { boot: bootOf(), sync, clean: false }
+    root.putSync(runKey, Records.run(current))
+    DataDirectory.readyUnsafe(directory)
+    return {
+      ...tables,
+      state: state === undefined ? undefined : Records.readState(state),
+      lostTail: before !== undefined && !before.clean && before.sync === "os" && before.boot !== current.boot,
+      commit: makeCommit(root, sync),
+      hasSpace: () => {
+        const { bavail, bsize } = statfsSync(directory)
+        return bavail * bsize > reserveBytes
+      },
+      close: async (clean) => {
+        if (clean) {
+          root.putSync(runKey, Records.run({ ...current, clean }))
+          await root.flushed
+        }
+        await root.close()
+      },
+    }
+  } catch (cause) {
+    void root.close()
+    if (cause instanceof DataDirectory.DirectoryError) throw cause
+    throw DataDirectory.damaged(directory, `its content cannot be read (${String(cause)})`, cause)
+  }
+}
+
+/**
+ * LMDB lists who reads, and knows by a lock of the kernel who of them is alive: the lock ends with its process however that
+ * ends, and neither a reused process id nor a container's own process ids deceive it. So we read, and look whether
+ * we are alone. Of two that start at once both may see the other, and give up.
+ */
+const claim = (root: RootDatabase<Buffer, Buffer>, directory: string) => {
+  const readers = () => root.readerList().match(/^ *\d+ /gm) ?? []
+  root.readerCheck()
+  const others = readers()
+  root.get(stateKey)
+  if (others.length === 0 && readers().length === 1) return
+  throw new DataDirectory.DirectoryError({
+    reason: "InUse",
+    directory,
+    observed: `another server has it open (process ${(others[0] ?? readers()[0] ?? "").trim()})`,
+    advice: "stop that one, or choose another directory",
+  })
+}
+
+const makeCommit =
+  (root: RootDatabase<Buffer, Buffer>, sync: Sync): LmdbStore["commit"] =>
+  async (batch, writes) => {
+    let isSettled = false
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not written after ${commitTimeoutMs} ms`)), commitTimeoutMs)
+    })
+    // It succeeds when the transaction is synced: LMDB commits, which makes it visible, and syncs before it returns.
+    const synced = root.batch(() => {
+      void root.put(stateKey, Records.state(writes()))
+    })
+    try {
+      await Promise.race(sync === "os" ? [synced, late, whenVisible(root, batch, () => isSettled)] : [synced, late])
+    } catch (error) {
+      throw await reasonOf(error)
+    } finally {
+      isSettled = true
+      clearTimeout(timer)
+    }
+  }
+
+/** What is visible was written to the system before. It is a matter of fractions of a millisecond, and nothing tells. */
+const whenVisible = async (root: RootDatabase<Buffer, Buffer>, batch: number, isSettled: () => boolean) => {
+  for (;;) {
+    await new Promise(setImmediate)
+    if (isSettled()) return
+    root.resetReadTxn()
+    const bytes = root.get(stateKey)
+    if (bytes !== undefined && Records.readState(bytes).batch >= batch) return
+  }
+}
+
+/** The library's error says only that there is another one. */
+const reasonOf = async (error: unknown): Promise<unknown> => {
+  if (!(error instanceof Error) || !("commitError" in error)) return error
+  return Promise.race([
+    Promise.resolve(error.commitError).catch((reason: unknown) => reason),
+    new Promise(setImmediate),
+  ]).then((reason) => reason ?? error)
+}
+
+// Where there is no such file, the time of boot in minutes: a clock that was set makes it another boot, which is safe.
+const bootOf = (): string => {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+  } catch {
+    return `booted ${Math.round((Date.now() / 1000 - uptime()) / 60)}`
+  }
+}
