@@ -2,7 +2,6 @@
  * Runs a command: help and version to standard output, each mistake of the person as one line on standard error.
  * Reports nothing else: what fails after the configuration is the business of whoever composes the program.
  */
-import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -12,7 +11,8 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as HelpDoc from "effect/cli/HelpDoc"
-import { ConfigError, InvalidConfig, type Mistakes, usageExitCode } from "../gateway/config/ConfigError.ts"
+import { ConfigError, InvalidConfig, usageExitCode } from "../gateway/config/ConfigError.ts"
+import { complain, complainOfAll } from "./Complaint.ts"
 
 /**
  * A command line that does not parse: an unknown flag, a flag without its value or given twice, an argument that nothing
@@ -60,19 +60,17 @@ const cliConfig = CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Versio
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) => complain(describe(error, event.helpDoc)), { discard: true })
+      ? Effect.forEach(withoutEchoes(event.errors), (error) => complain(describe(error, event.helpDoc)), {
+          discard: true,
+        })
       : CliOutput.defaultPresenter.present(event),
 }
 
-/** Prints each mistake of a configuration as a line on standard error. */
-export const complainOfAll = (mistakes: Mistakes): Effect.Effect<void> =>
-  Effect.forEach(mistakes, ({ message }) => complain(message), { discard: true })
-
-/** One line, whatever the person wrote: no control character reaches the terminal as itself. */
-const complain = (message: string): Effect.Effect<void> => Console.error(`longline: ${printable(message)}`)
-
-const printable = (text: string): string =>
-  text.replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+/** The value behind an unknown flag (`--prot 1`) looks like a command to the library: one mistake, not two. */
+const withoutEchoes = (errors: ReadonlyArray<CliError.NonShowHelpErrors>): ReadonlyArray<CliError.NonShowHelpErrors> =>
+  errors.some(({ _tag }) => _tag === "UnrecognizedOption")
+    ? errors.filter(({ _tag }) => _tag !== "UnknownSubcommand")
+    : errors
 
 const describe = (error: CliError.NonShowHelpErrors, help: HelpDoc.HelpDoc): string => {
   switch (error._tag) {

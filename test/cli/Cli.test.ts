@@ -21,8 +21,11 @@ describe("mistakes on the command line", () => {
     [["--port"], "--port needs a value: <0..65535>"],
     [["--port", "--insecure"], "--port needs a value: <0..65535>"],
     [["--port", "1", "--port", "1"], "--port has 2 occurrences; it must have at most 1 value"],
-    [["serve"], `unexpected argument "serve"`],
-    [["--insecure", "true"], `unexpected argument "true"`],
+    [["serve"], "unknown command serve; --help lists them all"],
+    [["chek-config"], "unknown command chek-config; did you mean check-config?"],
+    [["check-config", "--prot", "1"], "unknown flag --prot; did you mean --port?"],
+    [["print-config", "x"], `unexpected argument "x"`],
+    [["--insecure", "true"], "unknown command true; --help lists them all"],
     [["--", "a", "b"], `unexpected argument "a" "b"`],
     [
       ["--prot", "--hots=a"],
@@ -60,7 +63,7 @@ describe("help and version", () => {
     Effect.gen(function* () {
       const { stdout, ...rest } = yield* longline({ args: [flag, "--port", "x"] })
       assert.deepStrictEqual(rest, { config: undefined, stderr: "", exitCode: 0, reported: false })
-      assert.include(stdout, "longline [flags]")
+      assert.include(stdout, "longline <subcommand> [flags]")
     }),
   )
 

@@ -75,10 +75,9 @@ const platform = ({ args = [], env = {}, files = {}, terminal = false }: Given) 
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)),
     Stdio.layerTest({ args: Effect.succeed(args), stdoutIsTerminal: Effect.succeed(terminal) }),
     FileSystem.layerNoop({
-      stream: (path) => {
-        const text = files[path]
-        return text === undefined ? Stream.fail(noSuchFile(path)) : Stream.make(Buffer.from(text))
-      },
+      stream: (path) => Stream.fromEffect(bytesOf(files, path)),
+      readFile: (path) => bytesOf(files, path),
+      readFileString: (path) => Effect.map(bytesOf(files, path), String),
     }),
     Path.layer,
     Layer.succeed(
@@ -97,6 +96,12 @@ const platform = ({ args = [], env = {}, files = {}, terminal = false }: Given) 
       }),
     ),
   )
+
+const bytesOf = (files: Readonly<Record<string, string>>, path: string) =>
+  Effect.suspend(() => {
+    const text = files[path]
+    return text === undefined ? Effect.fail(noSuchFile(path)) : Effect.succeed(Buffer.from(text))
+  })
 
 const noSuchFile = (path: string): PlatformError.PlatformError =>
   PlatformError.systemError({

@@ -1,31 +1,16 @@
 /**
  * The settings of authentication: whose keys verify tokens, and how strictly tokens are read.
- * Verifies nothing and reads no key: `auth/` does.
+ * Decides nothing about them: `auth/` does, and says what is wrong with keys.
  */
 import { isArrayNonEmpty } from "effect/Array"
-import * as Result from "effect/Result"
-import type { Mistakes } from "./ConfigError.ts"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Algorithm from "../auth/Algorithm.ts"
+import * as AuthConfig from "../auth/AuthConfig.ts"
+import * as Keys from "../auth/Keys.ts"
+import type { ConfigError, Mistakes } from "./ConfigError.ts"
 import * as Reading from "./Reading.ts"
 import * as Setting from "./Setting.ts"
-
-const algorithms = [
-  "HS256",
-  "HS384",
-  "HS512",
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-] as const
-
-type Algorithm = (typeof algorithms)[number]
 
 const isText = (text: string): text is string => text !== ""
 
@@ -58,8 +43,8 @@ export const auth = {
     key: "auth.algorithms",
     purpose: "the signature algorithms allowed; otherwise all that fit the keys",
     placeholder: "<names>",
-    allowed: `some of ${algorithms.join(", ")}`,
-    isAllowed: (text): text is Algorithm => algorithms.some((algorithm) => algorithm === text),
+    allowed: `some of ${Algorithm.all.join(", ")}`,
+    isAllowed: (text): text is Algorithm.Algorithm => Algorithm.all.some((algorithm) => algorithm === text),
   }),
   issuer: Setting.list({
     key: "auth.issuer",
@@ -80,15 +65,15 @@ export const auth = {
     purpose: "the claim that holds the grants",
     placeholder: "<name>",
     allowed: "a text that is not empty",
-    fallback: "longline",
+    fallback: AuthConfig.defaultClaim,
     isAllowed: isText,
   }),
   clockTolerance: Setting.duration({
     key: "auth.clockTolerance",
     purpose: "how far the issuer's clock may be apart from this one",
     minMs: 0,
-    maxMs: 600_000,
-    fallbackMs: 5000,
+    maxMs: AuthConfig.maxClockToleranceMs,
+    fallbackMs: AuthConfig.defaultClockToleranceMs,
   }),
   requireExpiry: Setting.toggle({
     key: "auth.requireExpiry",
@@ -99,46 +84,57 @@ export const auth = {
     key: "auth.maxTokenBytes",
     purpose: "the longest token that is looked at",
     min: 1,
-    max: 16_000,
-    fallback: 8192,
+    max: AuthConfig.largestMaxTokenBytes,
+    fallback: AuthConfig.defaultMaxTokenBytes,
   }),
 } as const
 
-/** Authentication as it was configured. Exactly one of the sources of keys is there. */
-export type AuthOptions = {
-  readonly [K in keyof typeof auth]: (typeof auth)[K] extends Setting.Setting<infer A> ? A : never
-}
+type AuthReadings = Reading.Readings<typeof auth>
 
-/** Where keys can come from. */
-const sources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
+const keySources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
 
-/** What the readings say; undefined if they name no keys, which is to say: no authentication. */
-export const authOf = (readings: Reading.Readings<typeof auth>): Result.Result<AuthOptions | undefined, Mistakes> => {
-  const [source, ...rivals] = sources.map((key) => readings[key]).filter(Reading.isWritten)
-  if (source === undefined) {
-    const given = sources.map((key) => auth[key].key).join(", ")
-    const idle = Object.values(readings).filter(Reading.isWritten)
-    const mistakes = idle.map((reading) =>
-      Reading.refuse(reading, `left out unless there are keys, from one of ${given}`),
-    )
-    return isArrayNonEmpty(mistakes) ? Result.fail(mistakes) : Result.succeed(undefined)
-  }
-  const mistakes = rivals.map((rival) =>
-    Reading.refuse(rival, `left out when ${source.where} is given: keys come from one place`),
-  )
-  if (isArrayNonEmpty(mistakes)) return Result.fail(mistakes)
-  return Result.succeed({
-    secret: readings.secret.value,
-    secretFile: readings.secretFile.value,
-    publicKeyFile: readings.publicKeyFile.value,
-    jwksFile: readings.jwksFile.value,
-    jwksUrl: readings.jwksUrl.value,
-    algorithms: readings.algorithms.value,
-    issuer: readings.issuer.value,
-    audience: readings.audience.value,
-    claim: readings.claim.value,
-    clockTolerance: readings.clockTolerance.value,
-    requireExpiry: readings.requireExpiry.value,
-    maxTokenBytes: readings.maxTokenBytes.value,
+/**
+ * What the readings say, once the keys in its files have been looked at; undefined if they name no keys, which is to say:
+ * no authentication. Nothing is fetched: an issuer need not be there yet.
+ */
+export const load = (
+  readings: AuthReadings,
+): Effect.Effect<AuthConfig.AuthConfig | undefined, Mistakes, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    if (!keySources.some((key) => Reading.isWritten(readings[key]))) {
+      const sources = keySources.map((key) => auth[key].key).join(", ")
+      const idle = Object.values(readings).filter(Reading.isWritten)
+      const mistakes = idle.map((reading) =>
+        Reading.refuse(reading, `left out unless there are keys, from one of ${sources}`),
+      )
+      return isArrayNonEmpty(mistakes) ? yield* Effect.fail(mistakes) : undefined
+    }
+    const config = configOf(readings)
+    const problems = AuthConfig.problems(config).map(placed(readings))
+    if (isArrayNonEmpty(problems)) return yield* Effect.fail(problems)
+    if (config.jwksUrl === undefined) {
+      yield* Effect.mapError(Effect.scoped(Keys.ring(config)), (problem): Mistakes => [placed(readings)(problem)])
+    }
+    return config
   })
-}
+
+/** The complaint about a setting of authentication, where it was written. */
+const placed =
+  (readings: AuthReadings) =>
+  ({ setting, allowed }: AuthConfig.AuthConfigError): ConfigError =>
+    Reading.refuse(readings[setting], allowed)
+
+const configOf = (readings: AuthReadings): AuthConfig.AuthConfig => ({
+  ...(readings.secret.value && { secret: readings.secret.value }),
+  ...(readings.secretFile.value && { secretFile: readings.secretFile.value }),
+  ...(readings.publicKeyFile.value && { publicKeyFile: readings.publicKeyFile.value }),
+  ...(readings.jwksFile.value && { jwksFile: readings.jwksFile.value }),
+  ...(readings.jwksUrl.value && { jwksUrl: readings.jwksUrl.value }),
+  ...(readings.algorithms.value && { algorithms: readings.algorithms.value }),
+  ...(readings.issuer.value && { issuer: readings.issuer.value }),
+  ...(readings.audience.value && { audience: readings.audience.value }),
+  claim: readings.claim.value,
+  clockTolerance: readings.clockTolerance.value,
+  requireExpiry: readings.requireExpiry.value,
+  maxTokenBytes: readings.maxTokenBytes.value,
+})

@@ -9,7 +9,8 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import type { Address } from "../../transport/Transport.ts"
-import { type AuthOptions, auth, authOf } from "./AuthSettings.ts"
+import type { AuthConfig } from "../auth/AuthConfig.ts"
+import * as AuthSettings from "./AuthSettings.ts"
 import { collect, InvalidConfig, type Mistakes } from "./ConfigError.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import { isLoopback } from "./Host.ts"
@@ -72,7 +73,7 @@ export interface GatewayConfig {
   /** Undefined for memory. */
   readonly data: DataOptions | undefined
   /** Undefined for none: everybody may do what policies allow to anyone. */
-  readonly auth: AuthOptions | undefined
+  readonly auth: AuthConfig | undefined
   /** Made a service by `Policies.serviceOf`. */
   readonly policies: Policies.PolicyTable
   readonly logLevel: LogLevel.LogLevel
@@ -110,7 +111,7 @@ const explainOrMistakes = (
     const sources = { flags, lookup: ConfigFile.lookup(file) }
 
     const authentication = yield* Effect.result(
-      Effect.flatMap(Reading.readAll(auth, sources), (readings) => Effect.fromResult(authOf(readings))),
+      Effect.flatMap(Reading.readAll(AuthSettings.auth, sources), AuthSettings.load),
     )
     // Whether wrong settings were to turn it on is not known: then nothing is held against the others.
     const authenticates = Result.isFailure(authentication) || authentication.success !== undefined

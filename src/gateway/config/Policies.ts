@@ -2,7 +2,7 @@
  * Makes the policies of a configuration file: the default one, and one for each namespace, which inherits from it.
  * Decides nothing by them: `Policy` and the session do.
  */
-import { isArrayNonEmpty } from "effect/Array"
+import { getSuccesses, isArrayNonEmpty } from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -60,28 +60,31 @@ export const load = (
     const readAt = (path: ReadonlyArray<string>) =>
       Effect.result(Reading.readAll(settings, { flags: new Map(), lookup: ConfigFile.lookup(file, path) }))
     const names = Object.keys(ConfigFile.sectionAt(file, ["namespaces"]))
+    const fallback = yield* readAt(["policy"])
+    const own = yield* Effect.forEach(names, (name) => readAt(["namespaces", name]))
     const read = collect({
       names: checkNames(file, names),
-      fallback: yield* readAt(["policy"]),
-      own: collect(yield* Effect.forEach(names, (name) => readAt(["namespaces", name]))),
+      fallback,
+      own: collect(own),
+      validators: yield* Effect.result(validatorsOf(getSuccesses([fallback, ...own]))),
     })
-    const { fallback, own } = yield* Effect.fromResult(read)
-    const inheriting = own.map((readings) => Reading.inherit(readings, fallback))
+    const { validators, ...written } = yield* Effect.fromResult(read)
+    const basis = withoutIdleRecovery(written.fallback)
+    const inheriting = written.own.map((readings) => withoutIdleRecovery(Reading.inherit(readings, written.fallback)))
 
-    const validators = yield* validatorsOf([fallback, ...inheriting])
     const make = (readings: PolicyReadings) => policyOf(readings, validators.get(readings.schema.value))
     const policies = yield* Effect.fromResult(
-      collect({ fallback: make(fallback), namespaces: collect(inheriting.map(make)) }),
+      collect({ fallback: make(basis), namespaces: collect(inheriting.map(make)) }),
     )
     return {
       table: {
         fallback: policies.fallback,
         namespaces: new Map([
-          [ownNamespace, ownPolicy(fallback)],
+          [ownNamespace, ownPolicy(basis)],
           ...names.map((name, index) => [name, policies.namespaces[index]!] as const),
         ]),
       },
-      readings: { fallback, namespaces: new Map(names.map((name, index) => [name, inheriting[index]!])) },
+      readings: { fallback: basis, namespaces: new Map(names.map((name, index) => [name, inheriting[index]!])) },
     }
   })
 
@@ -108,9 +111,15 @@ const policyOf = (
   return Result.succeed({ ...policyWithoutSchema(readings), ...(validate && { validate }) })
 }
 
+/** Recovery that nobody asked for ends where there is no history. */
+const withoutIdleRecovery = (readings: PolicyReadings): PolicyReadings =>
+  readings.historySize.value > 0 || Reading.isWritten(readings.recovery)
+    ? readings
+    : { ...readings, recovery: { ...readings.recovery, value: false, plain: false } }
+
 const policyWithoutSchema = (readings: PolicyReadings): Policy.Policy => ({
   history: { size: readings.historySize.value, ageMs: Duration.toMillis(readings.historyAge.value) },
-  recovery: readings.recovery.value && readings.historySize.value > 0,
+  recovery: readings.recovery.value,
   presence: readings.presence.value,
   presenceGraceMs: Duration.toMillis(readings.presenceGrace.value),
   maxPresenceMembers: readings.maxPresenceMembers.value,
