@@ -14,8 +14,14 @@ export const defaultClaim = "longline"
 /** How far the clocks of the issuer and of the gateway may be apart, in milliseconds. */
 export const defaultClockToleranceMs = 5000
 
-/** Characters of a token. */
+/** The most that clocks may be said to be apart, in milliseconds: ten minutes. */
+export const maxClockToleranceMs = 600_000
+
+/** Bytes of a token. */
 export const defaultMaxTokenBytes = 8192
+
+/** The longest token that may be allowed: a `connect` message has to fit into 16 KiB, and a token in it. */
+export const largestMaxTokenBytes = 16_000
 
 /** The settings of authentication. Exactly one of the five sources of keys is given. */
 export interface AuthConfig {
@@ -70,7 +76,11 @@ export const refuse = (config: AuthConfig, setting: keyof AuthConfig, allowed: s
   return new AuthConfigError({ setting, value: shown, allowed })
 }
 
-const keySources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
+/** What RFC 7519 has given a meaning (section 4.1). */
+const registeredClaims: ReadonlyArray<string> = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
+
+/** The settings that say where keys are. */
+export const keySources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
 
 /** Everything that is wrong between the settings; empty if there is nothing. What files hold is not looked at. */
 export const problems = (config: AuthConfig): ReadonlyArray<AuthConfigError> => {
@@ -84,6 +94,9 @@ export const problems = (config: AuthConfig): ReadonlyArray<AuthConfigError> => 
   )
   if (config.jwksUrl !== undefined && !isTrustworthy(config.jwksUrl)) {
     found.push(refuse(config, "jwksUrl", "an https URL without user and password, or an http one on loopback"))
+  }
+  if (registeredClaims.includes(config.claim)) {
+    found.push(refuse(config, "claim", `none that has a meaning of its own: ${registeredClaims.join(", ")}`))
   }
   const misfits = (config.algorithms ?? []).filter((algorithm) => !isServedBy(source, algorithm))
   if (misfits.length > 0) {

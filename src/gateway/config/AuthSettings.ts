@@ -91,8 +91,6 @@ export const auth = {
 
 type AuthReadings = Reading.Readings<typeof auth>
 
-const keySources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
-
 /**
  * What the readings say, once the keys in its files have been looked at; undefined if they name no keys, which is to say:
  * no authentication. Nothing is fetched: an issuer need not be there yet.
@@ -101,8 +99,8 @@ export const load = (
   readings: AuthReadings,
 ): Effect.Effect<AuthConfig.AuthConfig | undefined, Mistakes, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    if (!keySources.some((key) => Reading.isWritten(readings[key]))) {
-      const sources = keySources.map((key) => auth[key].key).join(", ")
+    if (!AuthConfig.keySources.some((key) => Reading.isWritten(readings[key]))) {
+      const sources = AuthConfig.keySources.map((key) => auth[key].key).join(", ")
       const idle = Object.values(readings).filter(Reading.isWritten)
       const mistakes = idle.map((reading) =>
         Reading.refuse(reading, `left out unless there are keys, from one of ${sources}`),

@@ -48,6 +48,10 @@ describe("contradictions between the settings", () => {
       ],
     ],
     [
+      { jwksFile: "k", claim: "exp" },
+      [`claim is "exp"; it must be none that has a meaning of its own: iss, sub, aud, exp, nbf, iat, jti`],
+    ],
+    [
       { jwksUrl: "ftp://a", algorithms: ["HS512"] },
       [
         `jwksUrl is "ftp://a"; it must be an https URL without user and password, or an http one on loopback`,

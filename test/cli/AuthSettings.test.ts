@@ -1,0 +1,88 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as AuthConfig from "../../src/gateway/auth/AuthConfig.ts"
+import { longline, refused } from "./harness.ts"
+
+const authOf = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.map(longline({ args, env }), ({ config }) => config?.auth)
+
+/** Without what is undefined. */
+const written = (config: unknown): unknown => JSON.parse(JSON.stringify(config))
+
+describe("the settings of authentication", () => {
+  it.effect("are none unless they name keys", () =>
+    Effect.gen(function* () {
+      assert.isUndefined(yield* authOf([]))
+    }),
+  )
+
+  it.effect("have the defaults of authentication itself", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        written(yield* authOf(["--auth-jwks-file", "keys.json"])),
+        written(AuthConfig.make({ jwksFile: "keys.json" })),
+      )
+    }),
+  )
+
+  it.effect("become what authentication is given", () =>
+    Effect.gen(function* () {
+      const flags = ["--auth-algorithms", "HS256,HS512", "--auth-issuer", "me", "--auth-audience", "a,b"]
+      const more = ["--auth-claim", "rights", "--auth-clock-tolerance", "0ms", "--auth-max-token-bytes", "1000"]
+      const env = { LONGLINE_AUTH_SECRET: "hunter2", LONGLINE_AUTH_REQUIRE_EXPIRY: "false" }
+      const config = yield* authOf([...flags, ...more], env)
+      assert.strictEqual(Redacted.value(config!.secret!), "hunter2")
+      assert.deepStrictEqual(
+        { ...config, secret: undefined },
+        {
+          secret: undefined,
+          secretFile: undefined,
+          publicKeyFile: undefined,
+          jwksFile: undefined,
+          jwksUrl: undefined,
+          algorithms: ["HS256", "HS512"],
+          issuer: ["me"],
+          audience: ["a", "b"],
+          claim: "rights",
+          clockTolerance: Duration.zero,
+          requireExpiry: false,
+          maxTokenBytes: 1000,
+        },
+      )
+    }),
+  )
+
+  it.effect.each([
+    [
+      ["--auth-jwks-url", "http://issuer.example/keys"],
+      `--auth-jwks-url is "http://issuer.example/keys"; it must be an https URL without user and password, or an http one on loopback`,
+    ],
+    [
+      ["--auth-public-key-file", "p", "--auth-algorithms", "HS256"],
+      `--auth-algorithms is "HS256"; it must be RS, PS, ES and EdDSA only, because publicKeyFile is given: HS256 cannot be`,
+    ],
+    [
+      ["--auth-secret-file", "s", "--auth-jwks-file", "k"],
+      `--auth-jwks-file is "k"; it must be left out when secretFile is given: the keys have one source`,
+    ],
+    [
+      ["--auth-issuer", "me"],
+      `--auth-issuer is "me"; it must be left out unless there are keys, from one of auth.secret, auth.secretFile, auth.publicKeyFile, auth.jwksFile, auth.jwksUrl`,
+    ],
+  ] as const)("%j contradict each other, and are told where they were written", ([args, line]) =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* longline({ args }), refused(line))
+    }),
+  )
+
+  it.effect("a secret is not told when it is refused", () =>
+    Effect.gen(function* () {
+      const env = { LONGLINE_AUTH_SECRET: "hunter2", LONGLINE_AUTH_SECRET_FILE: "s" }
+      const { stderr, config } = yield* longline({ env })
+      assert.isUndefined(config)
+      assert.notInclude(stderr, "hunter2")
+    }),
+  )
+})
