@@ -15,7 +15,7 @@ export interface Identity {
   readonly user: string | undefined
   /** Milliseconds since the epoch, the tolerance for clocks included; undefined: the identity does not expire. */
   readonly expiresAt: number | undefined
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, 0 for a token that does not say; undefined: there is no token. */
   readonly issuedAt: number | undefined
   /** The token's own id, for its revocation. */
   readonly tokenId: string | undefined

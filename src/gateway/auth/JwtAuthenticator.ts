@@ -144,9 +144,10 @@ const identityOf = (
     return Result.fail(malformed(`its jti is not text of at most ${maxTokenIdBytes} bytes`))
   }
   if (!isTime(exp) || !isTime(iat)) return Result.fail(malformed("its exp or iat is not a time in seconds"))
-  const issuedAt = iat === undefined ? undefined : Math.floor(iat * 1000)
+  // A token that does not say when it was issued may be as old as any.
+  const issuedAt = Math.floor((iat ?? 0) * 1000)
   // A token from the future would outlive "everything issued before now".
-  if (issuedAt !== undefined && issuedAt > now + toleranceMs) {
+  if (issuedAt > now + toleranceMs) {
     return Result.fail(claimRefusal("iat", `the token was issued in the future, at ${timeOf(iat)}`))
   }
   const grants = Grants.parse(claims[config.claim], { claim: config.claim, user })

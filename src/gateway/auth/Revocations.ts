@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as DeadlineQueue from "../../connection/DeadlineQueue.ts"
 import * as Fields from "../protocol/Fields.ts"
-import { anonymous, type Identity } from "./Identity.ts"
+import type { Identity } from "./Identity.ts"
 
 /** The channel whose publications are revocations: a gateway that starts reads its history. */
 export const channel = "$sys:revocations"
@@ -120,8 +120,8 @@ export const make = ({ now, max = defaultMaxRevocations }: Options): Revocations
   const isRevoked = (identity: Identity, connection: string): boolean => {
     if (expiries.size() === 0) return false
     const time = now()
-    // Who has no token has none that was issued. A token that does not say when it was issued may be as old as any.
-    const issuedAt = identity === anonymous ? Infinity : (identity.issuedAt ?? -Infinity)
+    // Who has no token has none that was issued.
+    const { issuedAt = Infinity } = identity
     const concerns = (among: Map<string, Entry>, key: string | undefined): boolean => {
       const entry = key === undefined ? undefined : among.get(key)
       if (entry === undefined || entry.deadline <= time) return false

@@ -15,10 +15,11 @@ const revoked = (revocations: Revocations.Revocations["Service"]) => {
   const all: ReadonlyArray<readonly [string, Identity]> = [
     ["ann-old", identity({ issuedAt: 500 })],
     ["ann-new", identity({ issuedAt: 1000, tokenId: "t1" })],
-    ["ann-undated", identity({ issuedAt: undefined })],
+    ["ann-undated", identity({ issuedAt: 0 })],
     ["bob", identity({ user: "bob", issuedAt: 1000 })],
-    ["device", identity({ user: undefined, issuedAt: undefined })],
+    ["device", identity({ user: undefined, issuedAt: 0 })],
     ["nobody", anonymous],
+    ["everybody", { ...anonymous, grants: () => true }],
   ]
   return all.filter(([connection, identity]) => revocations.isRevoked(identity, connection)).map(([name]) => name)
 }
@@ -32,6 +33,7 @@ describe("revocations", () => {
     [{ issuedBefore: 1001 }, ["ann-old", "ann-new", "ann-undated", "bob", "device"]],
     [{ tokenId: "t1" }, ["ann-new"]],
     [{ connection: "nobody" }, ["nobody"]],
+    [{ issuedBefore: 0 }, []],
     // A token's id is no user, and no connection is a token.
     [{ tokenId: "ann" }, []],
     [{ connection: "t1" }, []],
