@@ -1,13 +1,14 @@
 /**
  * Compiles JSON Schema 2020-12 once, and judges application data by it.
- * Refuses what would not be checked (unknown keywords, formats) and what would have to be loaded from elsewhere. Never
- * throws for data; how long a pattern takes is up to whoever wrote it.
+ * Refuses what would not be checked (unknown keywords, formats), what would have to be loaded from elsewhere, and what has
+ * no bound. Never throws for data.
  */
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js"
 import * as Result from "effect/Result"
 import * as Shown from "../../codec/Shown.ts"
 import type { Mismatch } from "../Policy.ts"
 import type { Data } from "../protocol/Data.ts"
+import * as SchemaBounds from "./SchemaBounds.ts"
 
 /** Judges data; undefined if it is as it must be. */
 export type Validate = (data: Data) => Mismatch | undefined
@@ -23,6 +24,8 @@ const compileUnsafe = (schema: unknown) => {
   if (typeof schema !== "object" || schema === null) throw new Error("it has to be an object")
   // A required `toString` is not there because every object has one; nothing is said on standard error.
   const isMatch = new Ajv2020({ strict: true, ownProperties: true, logger: false }).compile(schema)
+  const unbounded = SchemaBounds.missing(schema)
+  if (unbounded !== undefined) throw new Error(unbounded)
   if ("$async" in isMatch) throw new Error("$async means nothing here")
   return isMatch
 }
@@ -31,6 +34,8 @@ const validateWith =
   (isMatch: ReturnType<typeof compileUnsafe>): Validate =>
   (data) => {
     if (data.type === "binary") return { path: "", message: "must be JSON; it is bytes" }
+    // A closed schema may let this one name through: ajv notes the names that it has seen in an ordinary object.
+    if (data.text.includes(`"__proto__":`)) return { path: "", message: "must not have a key __proto__" }
     const value: unknown = JSON.parse(data.text)
     return isMatch(value) ? undefined : mismatchOf(isMatch.errors ?? [], value)
   }
