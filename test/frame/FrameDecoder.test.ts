@@ -306,7 +306,7 @@ describe("FrameDecoder", () => {
       decoder.push(i === 1 ? bytesOf("00100000") : new Uint8Array(bytes))
       return decoder.bufferBytes
     })
-    assert.deepStrictEqual(held, [0, 128, 128, 128, 258, 2306])
+    assert.deepStrictEqual(held, [0, 128, 128, 128, 516, 4612])
     decoder.push(new Uint8Array((1 << 20) - 125 - 1024))
     assert.deepStrictEqual([decoder.framesDecoded, decoder.bufferBytes], [1, 0])
     decoder.push(bytesOf("ffff"))
