@@ -55,8 +55,7 @@ describe("LMDB engine: a restart", () => {
         Effect.gen(function* () {
           assert.deepStrictEqual(yield* engine.read("a", everything), before.a)
           assert.deepStrictEqual(yield* engine.read("b", everything), before.b)
-          const { bytes, ...counts } = engine.counts()
-          assert.deepStrictEqual(counts, { channels: 2, publications: 301, keys: 1 })
+          assert.deepInclude(engine.counts(), { channels: 2, publications: 301, keys: 1 })
           const again = yield* publish(engine, draft("b", "b", key("k")))
           assert.deepStrictEqual(again, { ...before.b.position, duplicate: true })
           const next = yield* publish(engine, draft("a", "next"))
