@@ -14,6 +14,8 @@ import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire,
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
 
+const noBytes = new Uint8Array(0)
+
 type Owned = Net.Socket & { [wireOf]: NodeWire }
 
 /** libuv's own counts, which Node reads for its timeouts and does not publish. Absent once the socket is closed. */
@@ -89,7 +91,9 @@ export class NodeWire implements Wire {
     if (this.lost !== undefined) return false
     const socket = this.socket
     if (socket.writableEnded) return true
-    const onWritten = (this.onWritten ??= () => this.noteWritten())
+    // Being called back costs as much as a small write itself (bench, fanout-gentle), and most writes are taken at once.
+    // With TLS none is, and each has to be counted.
+    const onWritten = socket === this.raw ? undefined : this.writtenListener()
     if (chunks.length === 1) {
       this.written += chunks[0].length
       socket.write(chunks[0], onWritten)
@@ -101,6 +105,8 @@ export class NodeWire implements Wire {
       }
       socket.uncork()
     }
+    // An empty write is done when those before it are.
+    if (onWritten === undefined && socket.writableLength > 0) socket.write(noBytes, this.writtenListener())
     // Not what `write` returns: that is computed before the system took what it could, so a large frame that left at
     // once would still cost its sender a wait.
     return socket.writableLength < this.writeHighWaterBytes
@@ -164,7 +170,11 @@ export class NodeWire implements Wire {
     this.lostListener?.(error)
   }
 
-  /** Runs after every write: completes `drained` when nothing is left. */
+  private writtenListener(): () => void {
+    return (this.onWritten ??= () => this.noteWritten())
+  }
+
+  /** Runs after every write that was not taken at once: completes `drained` when nothing is left. */
   private noteWritten(): void {
     if (this.socket !== this.raw) this.rebaseUnsafe()
     if (this.draining === undefined || this.lost !== undefined || this.socket.writableLength > 0) return
