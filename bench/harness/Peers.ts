@@ -60,6 +60,7 @@ export const all: ReadonlyArray<Peer> = [
   node("longline-json", "Longline, JSON and schema"),
   node("node-fanout", "Node by hand, gateway", "gateway"),
   node("gateway", "Longline gateway", "gateway"),
+  node("node-loaded", "Node by hand, Longline loaded"),
   {
     name: "c",
     title: "C, epoll, no framing",

@@ -35,12 +35,13 @@ const echo = (
   name: string,
   options: { readonly connections: number; readonly inFlight?: number; readonly bodyBytes?: number },
   goals: ReadonlyArray<Goal>,
+  peers: ReadonlyArray<string> = echoes,
 ): Scenario => {
   const load = { kind: "closed", body: "bytes", inFlight: 1, bodyBytes: 64, ...options } as const
   return {
     name: `echo-${name}`,
     figure: "µs",
-    peers: echoes,
+    peers,
     goals: { longline: goals },
     load,
     smoke: { ...load, connections: 3 },
@@ -67,7 +68,13 @@ export const all: ReadonlyArray<Scenario> = [
   echo("500x1", { connections: 500 }, [{ ratio: 1.2 }]),
   echo("50x32", { connections: 50, inFlight: 32 }, [{ ratio: 0.9 }, { throughput: 12, of: "go-tutorial" }]),
   echo("16k", { connections: 50, bodyBytes: 16 * 1024 }, [{ ratio: 1.1 }]),
-  echo("1m", { connections: 10, bodyBytes: 1024 * 1024 }, [{ ratio: 1.2 }]),
+  // Memory is most of it, so the reference is there with a program's heap, too.
+  echo(
+    "1m",
+    { connections: 10, bodyBytes: 1024 * 1024 },
+    [{ ratio: 1.2 }],
+    ["node", "node-loaded", "longline", ...foreign],
+  ),
   {
     name: "echo-open",
     figure: "µs",
