@@ -12,6 +12,7 @@ import * as Cli from "./cli/Cli.ts"
 import * as Process from "./cli/Process.ts"
 import * as Serve from "./cli/Serve.ts"
 import * as Heartbeat from "./connection/Heartbeat.ts"
+import * as Defaults from "./gateway/Defaults.ts"
 import * as Gateway from "./gateway/Gateway.ts"
 import type { GatewayConfig } from "./gateway/config/GatewayConfig.ts"
 import * as LogEvents from "./observe/LogEvents.ts"
@@ -34,6 +35,7 @@ const gateway = (config: GatewayConfig) =>
     Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),
     Layer.provide([
       transport(config),
+      Defaults.layer,
       Heartbeat.layer({ interval: config.heartbeatInterval, timeout: config.heartbeatTimeout }),
       Admission.layer(config),
       Drain.layer({ grace: config.drainGrace, timeout: config.drainTimeout, forced: Process.nextSignal }),

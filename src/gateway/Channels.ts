@@ -1,235 +1,285 @@
 /**
- * Channels in memory: who subscribes to what, the order of publications, and handing them out.
- * Keeps no publication, encodes none, and knows no socket: a subscriber is whatever takes what `encode` made.
+ * The channels that somebody subscribes to: each is attached to the engine once, its publications are encoded once and
+ * handed to all its subscribers, and what several want to read at a time is read once.
+ * Keeps no publication, and knows neither permission nor socket. Channels that nobody subscribes to leave memory.
  */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
-import * as Idempotency from "./engine/Idempotency.ts"
-import type { Data } from "./protocol/Data.ts"
+import type * as Scope from "effect/Scope"
+import { Engine, EngineError, type Deliver, type Page, type Publication, type Range } from "./engine/Engine.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
-import type { Position, Sender, Tags } from "./protocol/Fields.ts"
-import type { Publication } from "./protocol/ServerMessage.ts"
+import type { Position } from "./protocol/Fields.ts"
+import type * as Server from "./protocol/ServerMessage.ts"
+import type { Policy } from "./Policy.ts"
 
-/** Channels whose position is kept. Over it, publishing to a channel for the first time is error 106. */
+/** Channels with subscribers. Over it, subscribing to a further one is error 106. */
 export const defaultMaxChannels = 1_000_000
 
-/** Subscriptions of one subscriber. */
-export const defaultMaxSubscriptions = 1000
+/** Reads under way. Over it, a subscriber who has to read is told error 113. */
+export const defaultMaxReads = 1_000
 
-/** Bytes of UTF-8 in an idempotency key. */
-export const maxKeyBytes = 64
-
-/** Tags of one publication. */
-export const maxTags = 16
-
-/** Bytes of UTF-8 in the names and values of a publication's tags together. */
-export const maxTagBytes = 1024
+/** How long the engine may take to attach a channel or to read, in milliseconds. Over it: error 117. */
+export const defaultEngineTimeoutMs = 5_000
 
 /** Gets what is published, in the order of the channel. */
 export interface Subscriber<in Encoded> {
-  /** Must return at once and not throw. May call `unsubscribe` and `leave`; must neither publish nor subscribe. */
-  readonly deliver: (publication: Encoded) => void
+  /** Whose own publications may be withheld from it. */
+  readonly connection: string
+  /** Must return at once and not throw. May leave; must neither publish nor join. */
+  readonly deliver: (publication: Encoded, offset: number) => void
 }
 
-/** What somebody asks to be published. */
-export interface Publish<S> {
-  readonly channel: string
-  readonly data: Data
-  readonly key?: string
-  readonly tags?: Tags
-  readonly from?: Sender
-  /** The subscriber who shall not hear it, though subscribed. */
-  readonly except?: S
+/** A channel with subscribers. */
+export class Channel<Encoded> {
+  readonly name: string
+  readonly policy: Policy
+  /** Where it stands: everything up to here has been delivered. Undefined until the engine has attached it. */
+  top: Position | undefined
+  readonly subscribers = new Set<Subscriber<Encoded>>()
+  /** Succeeds when there is a `top`, or fails with the error to answer with. */
+  readonly attached = Deferred.makeUnsafe<void, ErrorCode.ErrorFacts>()
+  /** Reads under way, by what they are of. */
+  reads: Map<number, Read<Encoded>> | undefined
+
+  constructor(name: string, policy: Policy) {
+    this.name = name
+    this.policy = policy
+  }
 }
 
-/** What became of it: `duplicate` if the key was used before, and then the offset is that of the first. */
-export interface Published extends Position {
-  readonly duplicate?: true
+/** What one read gave to everybody who waited for it. */
+export interface Shared<Encoded> {
+  readonly page: Page
+  /** One publication of the page, encoded once for all. */
+  readonly encoded: (index: number) => Encoded
 }
+
+type Read<Encoded> = Deferred.Deferred<Shared<Encoded>, ErrorCode.ErrorFacts>
 
 /** What is kept in memory, for metrics and limits. */
 export interface Counts {
-  /** Channels with a position or a subscriber. */
+  /** Those with subscribers, and those that are about to leave memory. */
   readonly channels: number
-  /** Channels that were published to. */
-  readonly positions: number
-  readonly subscribers: number
   readonly subscriptions: number
-  readonly keys: number
+  readonly reads: number
 }
 
-/** All channels of one engine. Every method is synchronous; errors are the facts to answer with. */
-export interface Channels<S> {
-  /** Live from now on; the position is the offset after which it continues. Error 105 if subscribed, 106 over the limit. */
-  readonly subscribe: (channel: string, subscriber: S) => Result.Result<Position, ErrorCode.ErrorFacts>
-  /** No more of this channel. Nothing happens without a subscription. */
-  readonly unsubscribe: (channel: string, subscriber: S) => void
-  /** Ends every subscription of a subscriber, at the cost of those alone. */
-  readonly leave: (subscriber: S) => void
+/** All channels that somebody subscribes to. */
+export interface Channels<Encoded> {
   /**
-   * Gives the publication the next offset and hands it to every subscriber before returning, so that all see one order.
-   * Errors: 106 no room for another channel, 116 key or tags too large, 118 key reused with other data.
+   * From now on what is published is delivered; where that begins is told by `top`, once `attached` has succeeded.
+   * Error 106: the channel has as many subscribers as it may have, or there are too many channels.
    */
-  readonly publish: (publish: Publish<S>) => Result.Result<Published, ErrorCode.ErrorFacts>
-  /** Where a channel stands: offset 0 if it was never published to. */
-  readonly position: (channel: string) => Position
-  /** Forgets expired keys. Publishing does it too: this is for the time when nobody publishes. */
-  readonly expireKeys: () => void
+  readonly join: (
+    name: string,
+    subscriber: Subscriber<Encoded>,
+  ) => Result.Result<Channel<Encoded>, ErrorCode.ErrorFacts>
+  /** No more of this channel. */
+  readonly leave: (channel: Channel<Encoded>, subscriber: Subscriber<Encoded>) => void
+  /**
+   * Reads a joined channel up to `least` at least, which is the position that its subscriber was attached at: the page
+   * may come of a read that somebody else began. Fails with 113 or 117.
+   */
+  readonly read: (
+    channel: Channel<Encoded>,
+    range: Range,
+    least: Position,
+  ) => Effect.Effect<Shared<Encoded>, ErrorCode.ErrorFacts>
+  /** Detaches the channels that were left by everybody. To be called every second or so. */
+  readonly tick: () => void
   readonly counts: () => Counts
 }
 
 /** What `make` takes. */
 export interface Options<Encoded> {
-  /** Random, made when the engine starts: tells a client that its position is of another life. */
-  readonly epoch: string
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly policyOf: (name: string) => Policy
   /** Called once for each publication that somebody hears, however many they are. */
-  readonly encode: (publication: Publication) => Encoded
+  readonly encode: (publication: Server.Publication) => Encoded
   /** Default: `defaultMaxChannels`. */
   readonly maxChannels?: number
-  /** Default: `defaultMaxSubscriptions`. */
-  readonly maxSubscriptions?: number
-  /** Limits of the keys remembered. */
-  readonly keys?: Parameters<typeof Idempotency.make>[0]
+  /** Default: `defaultMaxReads`. */
+  readonly maxReads?: number
+  /** Default: `defaultEngineTimeoutMs`. */
+  readonly engineTimeoutMs?: number
 }
 
-interface Channel<S> {
-  readonly name: string
-  offset: number
-  /** Absent while there are none, which is what most of a million channels have. */
-  subscribers: Set<S> | undefined
-}
-
-/** Starts with no channel. */
-export const make = <Encoded, S extends Subscriber<Encoded>>(options: Options<Encoded>): Channels<S> => {
-  const { encode, epoch, now } = options
+/** Starts with no channel. The scope ends what the engine was asked for. */
+export const make = Effect.fnUntraced(function* <Encoded>(
+  options: Options<Encoded>,
+): Effect.fn.Return<Channels<Encoded>, never, Engine | Scope.Scope> {
+  const { encode, policyOf } = options
   const maxChannels = options.maxChannels ?? defaultMaxChannels
-  const maxSubscriptions = options.maxSubscriptions ?? defaultMaxSubscriptions
-  const keys = Idempotency.make(options.keys)
-  const channels = new Map<string, Channel<S>>()
-  const subscribers = new Map<S, Set<Channel<S>>>()
-  let positions = 0
+  const maxReads = options.maxReads ?? defaultMaxReads
+  const engineTimeoutMs = options.engineTimeoutMs ?? defaultEngineTimeoutMs
+  const engine = yield* Engine
+  const fork = yield* FiberSet.makeRuntime()
+  const channels = new Map<string, Channel<Encoded>>()
+  const idle = new Set<Channel<Encoded>>()
+  const detaching = new Map<string, Deferred.Deferred<void>>()
   let subscriptions = 0
+  let reads = 0
 
-  const obtain = (name: string): Channel<S> => {
-    let channel = channels.get(name)
-    if (channel === undefined) channels.set(name, (channel = { name, offset: 0, subscribers: undefined }))
-    return channel
+  const late = Effect.fail(
+    new EngineError({ reason: "Unavailable", detail: `the engine has not answered within ${engineTimeoutMs} ms` }),
+  )
+  /** Runs what many may wait for, and in which none of them must be alone: who began it may be gone before the end. */
+  const settle = <A>(
+    deferred: Deferred.Deferred<A, ErrorCode.ErrorFacts>,
+    effect: Effect.Effect<A, EngineError>,
+  ): Effect.Effect<void> =>
+    effect.pipe(
+      Effect.timeoutOrElse({ duration: engineTimeoutMs, orElse: () => late }),
+      Effect.mapError(ErrorCode.ofEngine),
+      Effect.exit,
+      Effect.map((exit) => void Deferred.doneUnsafe(deferred, exit)),
+    )
+
+  const deliver =
+    (channel: Channel<Encoded>): Deliver =>
+    (publication, epoch, withheldFrom) => {
+      const { offset } = publication
+      const { name, subscribers } = channel
+      channel.top = { offset, epoch }
+      if (subscribers.size === 0) return
+      const encoded = encode(messageOf(name, epoch, publication))
+      for (const subscriber of subscribers) {
+        if (withheldFrom === undefined || subscriber.connection !== withheldFrom) subscriber.deliver(encoded, offset)
+      }
+    }
+
+  const detach = (name: string): void => {
+    const done = Deferred.makeUnsafe<void>()
+    detaching.set(name, done)
+    const over = Effect.sync(() => {
+      detaching.delete(name)
+      Deferred.doneUnsafe(done, Exit.void)
+    })
+    fork(Effect.ensuring(engine.detach(name), over))
   }
 
-  const remove = (channel: Channel<S>, subscriber: S) => {
-    const heard = channel.subscribers!
-    heard.delete(subscriber)
+  const attach = (channel: Channel<Encoded>): void => {
+    const { name } = channel
+    const before = detaching.get(name)
+    const attaching = Effect.map(engine.attach(name, deliver(channel)), (position) => {
+      // What was delivered meanwhile is newer.
+      channel.top ??= position
+    })
+    fork(
+      settle(
+        channel.attached,
+        (before === undefined ? attaching : Effect.andThen(Deferred.await(before), attaching)).pipe(
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              if (Exit.isSuccess(exit)) return
+              channels.delete(name)
+              idle.delete(channel)
+              detach(name)
+            }),
+          ),
+        ),
+      ),
+    )
+  }
+
+  const join: Channels<Encoded>["join"] = (name, subscriber) => {
+    const known = channels.get(name)
+    const policy = known?.policy ?? policyOf(name)
+    if ((known?.subscribers.size ?? 0) >= policy.maxSubscribers) {
+      return limitReached(`${policy.maxSubscribers} subscribers, the channel may not have more`)
+    }
+    if (known === undefined && channels.size >= maxChannels) {
+      return limitReached(`${maxChannels} channels have subscribers, there is no room for another`)
+    }
+    const channel = known ?? new Channel<Encoded>(name, policy)
+    channel.subscribers.add(subscriber)
+    subscriptions++
+    if (known === undefined) {
+      channels.set(name, channel)
+      attach(channel)
+    } else idle.delete(channel)
+    return Result.succeed(channel)
+  }
+
+  const leave: Channels<Encoded>["leave"] = (channel, subscriber) => {
+    if (!channel.subscribers.delete(subscriber)) return
     subscriptions--
-    if (heard.size > 0) return
-    channel.subscribers = undefined
-    // A channel that was never published to leaves nothing behind.
-    if (channel.offset === 0) channels.delete(channel.name)
+    if (channel.subscribers.size === 0 && channels.get(channel.name) === channel) idle.add(channel)
   }
 
-  const broadcast = (channel: Channel<S>, publication: Publication, except: S | undefined) => {
-    const heard = channel.subscribers
-    if (heard === undefined || (heard.size === 1 && except !== undefined && heard.has(except))) return
-    const encoded = encode(publication)
-    for (const subscriber of heard) if (subscriber !== except) subscriber.deliver(encoded)
+  const begin = (channel: Channel<Encoded>, range: Range, key: number): Read<Encoded> => {
+    const read: Read<Encoded> = Deferred.makeUnsafe()
+    ;(channel.reads ??= new Map()).set(key, read)
+    reads++
+    const over = Effect.sync(() => {
+      reads--
+      channel.reads?.delete(key)
+      if (channel.reads?.size === 0) channel.reads = undefined
+    })
+    const page = Effect.map(engine.read(channel.name, range), (found) => shared(channel.name, found, encode))
+    // Not before the end of the turn: all who come within it share the read, also if the engine answers at once.
+    fork(Effect.andThen(Effect.yieldNow, settle(read, Effect.ensuring(page, over))))
+    return read
   }
+
+  const read: Channels<Encoded>["read"] = (channel, range, least) =>
+    Effect.suspend(() => {
+      const key = range.since ?? newest
+      const joined = channel.reads?.get(key)
+      if (joined === undefined && reads >= maxReads) {
+        return Effect.fail(ErrorCode.make("busy", { message: `${maxReads} reads are under way` }))
+      }
+      return Effect.flatMap(Deferred.await(joined ?? begin(channel, range, key)), (found) => {
+        // A read that began before its subscriber was attached may miss what was published in between.
+        const { epoch, offset } = found.page.position
+        const isOld = joined !== undefined && epoch === least.epoch && offset < least.offset
+        return isOld ? read(channel, range, least) : Effect.succeed(found)
+      })
+    })
 
   return {
-    subscribe: (name, subscriber) => {
-      const own = subscribers.get(subscriber)
-      if (channels.get(name)?.subscribers?.has(subscriber)) return fail("alreadySubscribed")
-      if (own !== undefined ? own.size >= maxSubscriptions : maxSubscriptions < 1) {
-        return fail("limitReached", `${maxSubscriptions} subscriptions, more are not allowed`)
+    join,
+    leave,
+    read,
+    tick: () => {
+      for (const channel of idle) {
+        // One that is still being attached is left to the next time.
+        if (channel.top === undefined) continue
+        idle.delete(channel)
+        channels.delete(channel.name)
+        detach(channel.name)
       }
-      const channel = obtain(name)
-      ;(channel.subscribers ??= new Set()).add(subscriber)
-      if (own === undefined) subscribers.set(subscriber, new Set([channel]))
-      else own.add(channel)
-      subscriptions++
-      return Result.succeed({ offset: channel.offset, epoch })
     },
+    counts: () => ({ channels: channels.size, subscriptions, reads }),
+  }
+})
 
-    unsubscribe: (name, subscriber) => {
-      const channel = channels.get(name)
-      if (channel?.subscribers?.has(subscriber) !== true) return
-      remove(channel, subscriber)
-      const own = subscribers.get(subscriber)!
-      own.delete(channel)
-      if (own.size === 0) subscribers.delete(subscriber)
-    },
+/** The key of the read that has no beginning. */
+const newest = -1
 
-    leave: (subscriber) => {
-      const own = subscribers.get(subscriber)
-      if (own === undefined) return
-      subscribers.delete(subscriber)
-      for (const channel of own) remove(channel, subscriber)
-    },
-
-    publish: ({ channel: name, data, except, from, key: keyText, tags }) => {
-      const time = now()
-      keys.expire(time)
-      const tooLarge = sizeError(keyText, tags)
-      if (tooLarge !== undefined) return fail("tooLarge", tooLarge)
-
-      const key = keyText === undefined ? undefined : { channel: name, user: from?.user, key: keyText }
-      const fingerprint = key === undefined ? "" : Idempotency.fingerprint(data, tags)
-      const first = key === undefined ? undefined : keys.find(key)
-      if (first !== undefined) {
-        return first.fingerprint === fingerprint
-          ? Result.succeed({ offset: first.offset, epoch, duplicate: true })
-          : fail("keyReused")
-      }
-
-      if (positions >= maxChannels && (channels.get(name)?.offset ?? 0) === 0) {
-        return fail("limitReached", `${maxChannels} channels were published to, there is no room for another`)
-      }
-      const channel = obtain(name)
-      const previous = channel.offset
-      const offset = ++channel.offset
-      if (offset === 1) positions++
-      if (key !== undefined) keys.remember(key, { fingerprint, offset }, time)
-      broadcast(
-        channel,
-        {
-          type: "publication",
-          channel: name,
-          offset,
-          previous,
-          epoch,
-          data,
-          ...(from === undefined ? undefined : { from }),
-          ...(tags === undefined ? undefined : { tags }),
-          time,
-        },
-        except,
-      )
-      return Result.succeed({ offset, epoch })
-    },
-
-    position: (name) => ({ offset: channels.get(name)?.offset ?? 0, epoch }),
-
-    expireKeys: () => keys.expire(now()),
-
-    counts: () => ({
-      channels: channels.size,
-      positions,
-      subscribers: subscribers.size,
-      subscriptions,
-      keys: keys.size(),
-    }),
+const shared = <Encoded>(
+  name: string,
+  page: Page,
+  encode: (publication: Server.Publication) => Encoded,
+): Shared<Encoded> => {
+  const made: Array<Encoded | undefined> = []
+  return {
+    page,
+    encoded: (index) => (made[index] ??= encode(messageOf(name, page.position.epoch, page.publications[index]!))),
   }
 }
 
-const fail = (name: ErrorCode.ErrorName, message?: string): Result.Result<never, ErrorCode.ErrorFacts> =>
-  Result.fail(ErrorCode.make(name, message === undefined ? undefined : { message }))
-
-const sizeError = (key: string | undefined, tags: Tags | undefined): string | undefined => {
-  if (key !== undefined && Buffer.byteLength(key) > maxKeyBytes) {
-    return `a key of ${Buffer.byteLength(key)} bytes, allowed are ${maxKeyBytes}`
-  }
-  if (tags === undefined) return undefined
-  const entries = Object.entries(tags)
-  if (entries.length > maxTags) return `${entries.length} tags, allowed are ${maxTags}`
-  const bytes = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
-  return bytes > maxTagBytes ? `tags of ${bytes} bytes together, allowed are ${maxTagBytes}` : undefined
+/** A publication as subscribers are told it. */
+export const messageOf = (channel: string, epoch: string, publication: Publication): Server.Publication => {
+  const { data, from, offset, previous, tags, time } = publication
+  // Not spread, which costs as much as everything else about a publication.
+  const message: Server.Publication =
+    from === undefined
+      ? { type: "publication", channel, offset, previous, epoch, data, time }
+      : { type: "publication", channel, offset, previous, epoch, data, from, time }
+  return tags === undefined ? message : { ...message, tags }
 }
+
+const limitReached = (message: string) => Result.fail(ErrorCode.make("limitReached", { message }))

@@ -14,14 +14,23 @@ import * as RateLimit from "../connection/RateLimit.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
 import * as Server from "../server/Server.ts"
 import type { Transport } from "../transport/Transport.ts"
+import * as Access from "./Access.ts"
+import { Authenticator } from "./auth/Identity.ts"
 import * as Channels from "./Channels.ts"
+import { Engine } from "./engine/Engine.ts"
+import * as Expiry from "./Expiry.ts"
+import { Policies } from "./Policy.ts"
+import * as Presence from "./Presence.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
 import type { ClientFrame } from "./protocol/ClientMessage.ts"
 import * as JsonProtocol from "./protocol/JsonProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
 import { RandomText } from "./RandomText.ts"
 import * as Services from "./Services.ts"
-import * as Session from "./Session.ts"
+import * as Serve from "./Serve.ts"
+import * as Sessions from "./Sessions.ts"
+import type { Shared } from "./Shared.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 
 /** Body bytes of a client's frame until it has connected. */
 export const maxFrameBytesBeforeConnect = 16 * 1024
@@ -38,12 +47,29 @@ export const defaultCommandsPerSecond = 1_000
 /** How long the first message may take. */
 export const defaultConnectTimeout = Duration.seconds(10)
 
+/** How often is looked for what is late, expired or idle, and presence told. */
+export const housekeepingInterval = Duration.seconds(1)
+
 /** What a gateway can be told. */
 export interface Options {
   /** Default: 10 s. */
   readonly connectTimeout?: Duration.Input
   /** Default: 1 000. */
   readonly commandsPerSecond?: number
+  /** How long a session is kept without a connection. Default: 60 s. */
+  readonly sessionTtl?: Duration.Input
+  /** Sessions kept without a connection. Default: 100 000. */
+  readonly maxKeptSessions?: number
+  /** Subscriptions of one client. Default: 1 000. */
+  readonly maxSubscriptions?: number
+  /** Channels with subscribers. Default: 1 000 000. */
+  readonly maxSubscribedChannels?: number
+  /** Members of all channels together. Default: 1 000 000. */
+  readonly maxPresenceMembers?: number
+  /** Reads for recovery under way. Default: 1 000. */
+  readonly maxReads?: number
+  /** How long the engine may take to attach or to read, in milliseconds. Default: 5 000. */
+  readonly engineTimeoutMs?: number
   /** What clients are told the server is. */
   readonly server: { readonly name: string; readonly version: string }
 }
@@ -65,14 +91,15 @@ export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.
 })
 
 /** A gateway that listens on the transport it is provided with, and drains when its scope closes. */
-export const layer = (options: Options): Layer.Layer<never, never, Transport> =>
+export const layer = (options: Options): Layer.Layer<never, never, Transport | Engine | Policies | Authenticator> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const commandsPerSecond = options.commandsPerSecond ?? defaultCommandsPerSecond
       const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultConnectTimeout)
       const shared = yield* makeShared(options, commandsPerSecond)
       yield* Effect.forkScoped(Services.run(shared.services))
-      return Server.serve(protocol, Session.serve(shared)).pipe(
+      yield* Effect.forkScoped(keepHouse(shared))
+      return Server.serve(protocol, Serve.serve(shared)).pipe(
         Layer.provide([
           Deadlines.layer({ firstFrame: connectTimeout, firstMessage: connectTimeout }),
           RateLimit.layer({ heartbeatsPerSecond: commandsPerSecond }),
@@ -81,32 +108,68 @@ export const layer = (options: Options): Layer.Layer<never, never, Transport> =>
     }),
   )
 
+/** One fiber for all that is late, expired or idle, whoever it belongs to: once a second is soon enough. */
+const keepHouse = ({ channels, expiry, presence, sessions }: Shared): Effect.Effect<never> =>
+  Effect.sync(() => {
+    expiry.tick()
+    presence.tick()
+    sessions.expire()
+    channels.tick()
+  }).pipe(Effect.delay(housekeepingInterval), Effect.forever)
+
 const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSecond: number) {
   const clock = yield* Clock.Clock
   const heartbeat = yield* Heartbeat.HeartbeatSettings
   const outbox = yield* Outbox.OutboxLimits
+  const engine = yield* Engine
+  const authenticator = yield* Authenticator
+  const policyOf = Access.policyOf(yield* Policies)
   const now = () => clock.currentTimeMillisUnsafe()
   const monotonic = () => Deadlines.monotonicMs(clock)
   const random = new RandomText()
-  const shared: Session.Shared = {
-    channels: Channels.make({
-      epoch: random.take(9),
+  const encode = (message: ServerMessage) => new Protocol.SharedMessage<ServerMessage>(protocol, message)
+  const { maxKeptSessions, maxPresenceMembers, maxSubscriptions, maxSubscribedChannels, maxReads } = options
+  const engineTimeoutMs = options.engineTimeoutMs ?? Channels.defaultEngineTimeoutMs
+  const sessionTtlMs = Duration.toMillis(Duration.fromInputUnsafe(options.sessionTtl ?? Sessions.defaultTtlMs))
+  const shared: Shared = {
+    engine,
+    authenticator,
+    policyOf,
+    channels: yield* Channels.make({
+      policyOf,
+      encode,
+      engineTimeoutMs,
+      ...(maxSubscribedChannels !== undefined && { maxChannels: maxSubscribedChannels }),
+      ...(maxReads !== undefined && { maxReads }),
+    }),
+    presence: Presence.make({
       now,
-      encode: (publication) => new Protocol.SharedMessage<ServerMessage>(protocol, publication),
+      monotonic,
+      encode,
+      ...(maxPresenceMembers !== undefined && { maxMembers: maxPresenceMembers }),
     }),
     services: Services.make({ now: monotonic }),
+    sessions: Sessions.make({
+      now: monotonic,
+      random,
+      ttlMs: sessionTtlMs,
+      ...(maxKeptSessions !== undefined && { maxKept: maxKeptSessions }),
+    }),
+    expiry: Expiry.make(now),
+    maxSubscriptions: maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions,
+    engineTimeoutMs,
+    sessionTtlMs,
     heartbeat: {
       intervalMs: Duration.toMillis(heartbeat.interval),
       timeoutMs: Duration.toMillis(heartbeat.timeout),
     },
     limits: {
       frameBytes: maxClientFrameBytes,
-      subscriptions: Channels.defaultMaxSubscriptions,
+      subscriptions: maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions,
       commandsPerSecond,
       outboxBytes: outbox.maxBytes,
     },
     server: { ...options.server, node: random.take(6) },
-    random,
     now,
     monotonic,
   }

@@ -2,6 +2,7 @@
  * What a namespace is configured to keep, allow and refuse. Reads no configuration: `config/` makes policies.
  */
 import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
 import type { Action, Identity } from "./auth/Identity.ts"
 import type { Retention } from "./engine/Engine.ts"
 import type { Data } from "./protocol/Data.ts"
@@ -42,10 +43,37 @@ export interface Policy {
   readonly validate?: (data: Data) => Mismatch | undefined
 }
 
-/** The policies in force: a name's part before the first `:` picks one, a name without it has the default policy. */
+/**
+ * The policies in force: a name's part before the first `:` picks one, a name without it has the default policy. Asked for
+ * every publication; all names of a namespace are given the same object.
+ */
 export class Policies extends Context.Service<Policies, { readonly of: (name: string) => Policy }>()(
   "longline/gateway/Policies",
 ) {}
+
+/** What holds where nothing is configured: everything is there for anyone, and the last ten minutes are kept. */
+export const open: Policy = {
+  history: { size: 1_000, ageMs: 600_000 },
+  recovery: true,
+  presence: true,
+  presenceGraceMs: 15_000,
+  maxPresenceMembers: 1_000,
+  slowConsumer: "close",
+  maxDataBytes: 64 * 1024,
+  publishesPerSecond: Infinity,
+  maxSubscribers: Infinity,
+  allow: {
+    subscribe: "anyone",
+    publish: "anyone",
+    history: "anyone",
+    presence: "anyone",
+    serve: "anyone",
+    request: "anyone",
+  },
+}
+
+/** `open` for every name: for the first run, for development and for tests. */
+export const layerOpen: Layer.Layer<Policies> = Layer.succeed(Policies, { of: () => open })
 
 /** Whether a policy lets an identity do something with a name. */
 export const isAllowed = (policy: Policy, action: Action, name: string, identity: Identity): boolean => {

@@ -60,6 +60,8 @@ export interface Counts {
 export interface Services<P> {
   /** Requests for the service come to this peer too. Serving it already is as good; error 106 over the limit. */
   readonly serve: (service: string, peer: P) => Result.Result<void, ErrorCode.ErrorFacts>
+  /** What the peer serves. */
+  readonly served: (peer: P) => ReadonlyArray<string>
   /** No new requests. Those at hand may still be answered. */
   readonly unserve: (service: string, peer: P) => void
   /**
@@ -199,6 +201,8 @@ export const make = <P extends Peer>(options: Options): Services<P> => {
       member.serves.add(service)
       return Result.void
     },
+
+    served: (peer) => Array.from(members.get(peer)?.serves ?? [], ({ name }) => name),
 
     unserve: (name, peer) => {
       const service = services.get(name)

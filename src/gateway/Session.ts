@@ -1,168 +1,117 @@
 /**
- * One client of the gateway: its `connect`, and then message after message to channels and services, each answered.
+ * A client that has connected: each of its messages to channels, services or presence, and each answered.
  * Holds no channel and no service itself: it asks them, and leaves them when it ends.
  */
 import * as Effect from "effect/Effect"
-import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as CloseReason from "../connection/CloseReason.ts"
-import type { Connection, ConnectionError } from "../connection/Connection.ts"
-import type { SharedMessage } from "../connection/Protocol.ts"
-import { TokenBucket } from "../connection/RateLimit.ts"
-import type * as Channels from "./Channels.ts"
+import type { Connection } from "../connection/Connection.ts"
+import type { AuthenticationError, Action, Identity } from "./auth/Identity.ts"
+import * as Authenticating from "./Authenticating.ts"
+import { CommandRate } from "./CommandRate.ts"
+import type { Encoded } from "./Encoded.ts"
+import * as History from "./History.ts"
+import { isAllowed } from "./Policy.ts"
+import { dataSizeError, Publishing } from "./Publishing.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
 import type * as Client from "./protocol/ClientMessage.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
-import type { RandomText } from "./RandomText.ts"
+import type { Sender } from "./protocol/Fields.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
+import type * as Expiry from "./Expiry.ts"
+import * as RidingAlong from "./RidingAlong.ts"
 import type * as Services from "./Services.ts"
-
-/** The version of the protocol spoken here. */
-export const protocolVersion = 1
-
-/** A client may be over its rate for so long; one that goes on is closed with 4300. */
-export const overRateToleranceMs = 10_000
-
-/** Being under the rate for so long is taken as having heeded error 111. */
-export const overRateForgottenMs = 1_000
-
-/** Messages of one client in a turn of the event loop: one of them may be a publication to thousands. */
-export const messagesPerTurn = 64
-
-/** How long a session is kept after its connection is lost. None is kept yet: a client always gets a new one. */
-export const sessionTtlMs = 0
-
-/** What all sessions of a gateway share. */
-export interface Shared {
-  readonly channels: Channels.Channels<Session>
-  readonly services: Services.Services<Session>
-  readonly heartbeat: Server.Connected["heartbeat"]
-  readonly limits: Server.Connected["limits"]
-  readonly server: Server.Connected["server"]
-  readonly random: RandomText
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-  /** Milliseconds of a clock that never goes back. */
-  readonly monotonic: () => number
-}
+import type * as Sessions from "./Sessions.ts"
+import type { Shared } from "./Shared.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 
 type ClientConnection = Connection<Client.ClientFrame, Server.ServerMessage>
 
-/** Serves one client from its `connect` to its end. Who sends none in time is ended by the connection's deadlines. */
-export const serve =
-  (shared: Shared) =>
-  (connection: ClientConnection): Effect.Effect<void, ConnectionError> =>
-    connection.receive.pipe(
-      // The client left before it said anything.
-      Pull.catchDone(() => Effect.undefined),
-      Effect.flatMap((first) => (first === undefined ? Effect.void : begin(shared, connection, first))),
-    )
-
-const begin = (
-  shared: Shared,
-  connection: ClientConnection,
-  first: Client.ClientFrame,
-): Effect.Effect<void, ConnectionError> => {
-  if (first.type !== "connect") return bye(connection, "malformed", outOfOrder(first))
-  if (first.version !== protocolVersion) {
-    const message = `version ${first.version} is not supported, this server speaks ${protocolVersion}`
-    return bye(connection, "versionNotSupported", message)
-  }
-  const session = new Session(shared, connection, first)
-  return Effect.ensuring(
-    handleAll(session, connection),
-    Effect.sync(() => session.leave()),
-  )
-}
-
-/** Until the client leaves. Less than a Stream: what runs here is most of what an idle session occupies (bench, idle). */
-const handleAll = (session: Session, connection: ClientConnection): Effect.Effect<void, ConnectionError> => {
-  const handleNext = Effect.flatMap(connection.batch, (messages) => handleFrom(session, connection, messages, 0))
-  return Effect.suspend(() => {
-    session.begin()
-    return Pull.catchDone(Effect.forever(handleNext, { disableYield: true }), () => Effect.void)
-  })
-}
-
-const handleFrom = (
-  session: Session,
-  connection: ClientConnection,
-  messages: ReadonlyArray<Client.ClientFrame>,
-  from: number,
-): Effect.Effect<void> => {
-  const to = Math.min(from + messagesPerTurn, messages.length)
-  // One of them may end the connection: what came behind it has no effect that nobody would be told of.
-  for (let i = from; i < to && connection.isOpen; i++) session.handle(messages[i]!)
-  return to < messages.length && connection.isOpen
-    ? Effect.flatMap(Effect.yieldNow, () => handleFrom(session, connection, messages, to))
-    : connection.room
-}
-
-const bye = (connection: ClientConnection, name: ByeCode.ByeName, message: string) => {
-  const facts = ByeCode.make(name, { message })
-  return Effect.andThen(connection.close(CloseReason.Application(facts)), Effect.never)
-}
-
-const outOfOrder = (first: Client.ClientFrame): string =>
-  first.type === "malformed" ? first.message : `expected connect as the first message, got ${first.type}`
-
 /** A client that has connected: a subscriber of channels, an asker and a responder of services. */
-export class Session implements Channels.Subscriber<SharedMessage<Server.ServerMessage>>, Services.Peer {
+export class Session implements Subscriptions.Subscriber, Services.Peer, Sessions.Holder, Expiry.Holder {
   /** What other clients are told of this one. */
   readonly id: string
 
-  /** Proves ownership of the session: 144 bits that nobody can guess. */
-  readonly #key: string
-
   readonly #shared: Shared
   readonly #connection: ClientConnection
-  readonly #rate: TokenBucket
-  #heartbeatsCharged: number
+  readonly #opened: Sessions.Opened
+  readonly #rate: CommandRate
+  readonly #publishing: Publishing
+  readonly #subscriptions: Subscriptions.Subscriptions
+  #identity: Identity
   /** What the client said first, until it is answered. */
   #first: Client.Connect | undefined
-  #overRateSince = -Infinity
-  #overRateAt = -Infinity
+  #sender: Sender | undefined
 
-  constructor(shared: Shared, connection: ClientConnection, first: Client.Connect) {
-    this.id = shared.random.take(9)
-    this.#key = shared.random.take(18)
+  constructor(shared: Shared, connection: ClientConnection, identity: Identity, first: Client.Connect) {
     this.#shared = shared
     this.#connection = connection
-    this.#rate = new TokenBucket(shared.limits.commandsPerSecond, shared.monotonic())
-    this.#heartbeatsCharged = connection.heartbeatsReceived
+    this.#identity = identity
+    this.#opened = shared.sessions.open(this, identity.user, first.session)
     this.#first = first
+    this.id = this.#opened.id
+    this.#rate = new CommandRate(shared.limits.commandsPerSecond, connection.heartbeatsReceived, shared.monotonic())
+    this.#publishing = new Publishing(shared.policyOf, this)
+    this.#subscriptions = new Subscriptions.Subscriptions(shared, this)
+    if (identity.expiresAt !== undefined) shared.expiry.watch(this, identity.expiresAt)
   }
 
+  get identity(): Identity {
+    return this.#identity
+  }
+
+  get user(): string | undefined {
+    return this.#identity.user
+  }
+
+  /** How others see it. The user never changes. */
+  get sender(): Sender {
+    const { id, user } = this
+    return (this.#sender ??= user === undefined ? { connection: id } : { connection: id, user })
+  }
+
+  // --- connect
+
   /** Answers the first message, once, and then holds it no longer: it would be a tenth of an idle session. */
-  begin(): void {
+  begin(): Effect.Effect<void> | void {
     const first = this.#first
     this.#first = undefined
-    if (first !== undefined) this.#connect(first)
+    if (first !== undefined) return this.#connect(first)
   }
 
   /** Answers `connect`, and the subscriptions that ride along. */
-  #connect(message: Client.Connect): void {
-    const { heartbeat, limits, now, server } = this.#shared
+  #connect({ id, subscriptions }: Client.Connect): Effect.Effect<void> | void {
+    const { heartbeat, limits, now, server, sessionTtlMs } = this.#shared
     this.#connection.limitInboundUnsafe(limits.frameBytes)
-    const subscriptions = message.subscriptions && {
-      subscriptions: Object.fromEntries(message.subscriptions.map((entry) => this.#subscribeEntry(entry))),
-    }
-    this.send({
+    const { id: connection, key, resumed } = this.#opened
+    const { expiresAt, user } = this.#identity
+    const connected: Server.Connected = {
       type: "connected",
-      id: message.id,
-      connection: this.id,
-      session: { id: this.id, key: this.#key, ttlMs: sessionTtlMs },
-      resumed: false,
+      id,
+      connection,
+      session: { id: connection, key, ttlMs: sessionTtlMs },
+      resumed,
+      ...(user !== undefined && { user }),
+      ...(expiresAt !== undefined && { expiresAt }),
       heartbeat,
       limits,
       server,
       time: now(),
-      ...subscriptions,
-    })
+    }
+    if (subscriptions === undefined) return this.send(connected)
+    const answer = (outcomes: Parameters<typeof RidingAlong.answerAll>[1]) => {
+      const answers = RidingAlong.answerAll(this.#subscriptions, outcomes)
+      this.send({ ...connected, subscriptions: answers.subscriptions })
+      return answers.start()
+    }
+    const begun = RidingAlong.beginAll(this.#subscriptions, subscriptions)
+    return Effect.isEffect(begun) ? Effect.flatMap(begun, (outcomes) => answer(outcomes) ?? Effect.void) : answer(begun)
   }
 
-  /** Handles one message to its answer, or as far as it can be without others. */
-  handle(message: Client.ClientFrame): void {
+  // --- messages
+
+  /** Handles one message to its answer, or as far as it can be without others; what has to be waited for is returned. */
+  handle(message: Client.ClientFrame): Effect.Effect<void> | void {
     // What this client was asked for is no command of its own: refused, it would be lost to the one who waits. How often
     // it is asked is bounded by the rates of those who ask.
     const isAnswer = message.type === "response" || message.type === "error"
@@ -180,122 +129,192 @@ export class Session implements Channels.Subscriber<SharedMessage<Server.ServerM
       case "cancel":
         return this.#shared.services.cancel(this, message.id)
       case "subscribe":
-        return this.send(answered(message.id, this.#subscribe(message)))
+        return this.#subscribe(message)
       case "unsubscribe":
-        this.#shared.channels.unsubscribe(message.channel, this)
+        this.#subscriptions.unsubscribe(message.channel)
         return this.send({ type: "unsubscribed", id: message.id, channel: message.channel })
-      case "serve": {
-        const { id, service } = message
-        const served = this.#shared.services.serve(service, this)
-        return this.send(Result.isFailure(served) ? refused(id, served.failure) : { type: "serving", id, service })
-      }
+      case "serve":
+        return this.#serve(message)
       case "unserve":
         this.#shared.services.unserve(message.service, this)
         return this.send({ type: "unserved", id: message.id, service: message.service })
       case "history":
+        return Effect.map(History.answer(this.#shared, this.#identity, message), (answer) => this.send(answer))
       case "presence":
+        return this.#presence(message)
       case "refresh":
-        return this.send(refused(message.id, ErrorCode.make("notEnabled")))
+        return this.#refresh(message)
       case "malformed":
-        return this.send(refused(message.id, ErrorCode.make("malformed", { message: message.message })))
+        return this.#refuse(message.id, ErrorCode.make("malformed", { message: message.message }))
       case "connect":
-        return this.#connection.closeUnsafe(
-          CloseReason.Application(ByeCode.make("malformed", { message: "connect came a second time" })),
-        )
+        return this.close(ByeCode.make("malformed", { message: "connect came a second time" }))
     }
+  }
+
+  #publish(message: Client.Publish): void {
+    const { id } = message
+    const draft = this.#publishing.draft(message, this.#shared.monotonic())
+    if (Result.isFailure(draft)) {
+      if (id !== undefined || draft.failure.code === ErrorCode.table.tooManyCommands.code)
+        this.#refuse(id, draft.failure)
+      return
+    }
+    // Answered within this call or later; a client that has gone by then is told nothing.
+    this.#shared.engine.publishUnsafe(draft.success, (accepted) => {
+      if (id === undefined) return
+      if (Result.isFailure(accepted)) this.#refuse(id, ErrorCode.ofEngine(accepted.failure))
+      else this.send({ type: "published", id, ...accepted.success })
+    })
+  }
+
+  #subscribe(message: Client.Subscribe): Effect.Effect<void> | undefined {
+    const outcome = this.#subscriptions.begin(message)
+    return Effect.isEffect(outcome)
+      ? Effect.flatMap(outcome, (known) => this.#subscribed(message.id, known) ?? Effect.void)
+      : this.#subscribed(message.id, outcome)
+  }
+
+  #subscribed(id: number, outcome: Subscriptions.Outcome): Effect.Effect<void> | undefined {
+    const { message, start } = this.#subscriptions.answer(outcome, Subscriptions.maxAnsweredBytes)
+    this.send({ ...message, id })
+    return start()
+  }
+
+  #presence({ channel, id }: Client.Presence): void {
+    if (!this.#may("presence", channel)) return this.#refuse(id, ErrorCode.make("notAllowed"))
+    const policy = this.#shared.policyOf(channel)
+    if (!policy.presence) {
+      return this.#refuse(id, ErrorCode.make("notEnabled", { message: "presence is not enabled for this namespace" }))
+    }
+    this.send({ type: "presence", id, channel, ...this.#shared.presence.list(channel, policy) })
+  }
+
+  #request({ data, id, service, timeoutMs }: Client.Request): void {
+    if (!this.#may("request", service)) return this.#refuse(id, ErrorCode.make("notAllowed"))
+    const tooLarge = dataSizeError(this.#shared.policyOf(service), data)
+    if (tooLarge !== undefined) return this.#refuse(id, ErrorCode.make("tooLarge", { message: tooLarge }))
+    const request = { asker: this, id, service, data, from: this.sender }
+    this.#shared.services.request(timeoutMs === undefined ? request : { ...request, timeoutMs })
+  }
+
+  #serve({ id, service }: Client.Serve): void {
+    if (!this.#may("serve", service)) return this.#refuse(id, ErrorCode.make("notAllowed"))
+    const served = this.#shared.services.serve(service, this)
+    return Result.isFailure(served) ? this.#refuse(id, served.failure) : this.send({ type: "serving", id, service })
+  }
+
+  // --- who the client is
+
+  #refresh({ id, token }: Client.Refresh): Effect.Effect<void> | void {
+    const identity = Authenticating.identify(this.#shared.authenticator, token)
+    if (!Effect.isEffect(identity)) {
+      return this.#refuse(id, ErrorCode.make("notEnabled", { message: "there is no authentication" }))
+    }
+    return Effect.match(identity, {
+      onFailure: (error) => this.#notRefreshed(id, error),
+      onSuccess: (known) => this.#refreshed(id, known),
+    })
+  }
+
+  #notRefreshed(id: number, error: AuthenticationError): void {
+    const { detail: message, reason } = error
+    if (reason === "Expired") return this.#refuse(id, ErrorCode.make("tokenExpired", { message }))
+    if (reason === "Unavailable") return this.#refuse(id, ErrorCode.make("busy", { message }))
+    this.close(Authenticating.byeOf(error))
+  }
+
+  /** What the client may not do any more ends; whatever else it has goes on. */
+  #refreshed(id: number, identity: Identity): void {
+    if (identity.user !== this.user) {
+      return this.close(ByeCode.make("badToken", { message: "the token is another user's" }))
+    }
+    const { expiry, services } = this.#shared
+    const { expiresAt } = identity
+    this.#identity = identity
+    expiry.watch(this, expiresAt)
+    this.send({ type: "refreshed", id, ...(expiresAt !== undefined && { expiresAt }) })
+    const { code, message } = ErrorCode.make("notAllowed")
+    for (const channel of this.#subscriptions.review()) this.send({ type: "unsubscribed", channel, code, message })
+    for (const service of services.served(this)) if (!this.#may("serve", service)) services.unserve(service, this)
+  }
+
+  expiresIn(waitMs: number): void {
+    const { code, message } = ByeCode.make("expired", { message: "the token is about to expire: refresh it" })
+    this.send({ type: "notice", code, message, waitMs })
+  }
+
+  expired(): void {
+    this.close(ByeCode.make("expired"))
+  }
+
+  takenOver(): void {
+    this.close(ByeCode.make("sessionTakenOver"))
+  }
+
+  // --- sending and ending
+
+  get maxHeldBytes(): number {
+    return this.#shared.limits.outboxBytes
+  }
+
+  get room(): Effect.Effect<void> {
+    return this.#connection.room
   }
 
   send(message: Server.ServerMessage): void {
     this.#connection.sendUnsafe(message)
   }
 
-  deliver(publication: SharedMessage<Server.ServerMessage>): void {
-    // A publication is at most a client's frame with an envelope: the limit for frames to clients is far above.
-    const frame = Result.getOrThrow(publication.frameFor(this.#connection.codec))
-    this.#connection.sendSharedUnsafe(frame)
+  deliver(message: Encoded): void {
+    const frame = message.frameFor(this.#connection.codec)
+    // None is too large: publications are at most a client's frame with an envelope, and lists of members are bounded.
+    if (Result.isSuccess(frame)) this.#connection.sendSharedUnsafe(frame.success)
   }
 
-  /** Leaves every channel and service: what waits for this client fails at once. */
+  sizeOf(message: Encoded): number {
+    const frame = message.frameFor(this.#connection.codec)
+    return Result.isSuccess(frame) ? frame.success.bytes.length : 0
+  }
+
+  tooSlow(observed: number): void {
+    this.#connection.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed: this.maxHeldBytes, observed }))
+  }
+
+  close(facts: ByeCode.ByeFacts): void {
+    this.#connection.closeUnsafe(CloseReason.Application(facts))
+  }
+
+  /** Leaves every channel and service: what waits for this client fails at once. The session itself is kept. */
   leave(): void {
-    this.#shared.channels.leave(this)
-    this.#shared.services.leave(this)
+    const { expiry, services, sessions } = this.#shared
+    this.#subscriptions.leave()
+    services.leave(this)
+    expiry.forget(this)
+    sessions.release(this.id, this)
   }
 
-  #publish(message: Client.Publish): void {
-    const { channel, data, echo, id, key, tags } = message
-    const published = this.#shared.channels.publish({
-      channel,
-      data,
-      from: { connection: this.id },
-      ...(key !== undefined && { key }),
-      ...(tags !== undefined && { tags }),
-      ...(echo === false && { except: this }),
-    })
-    if (id === undefined) return
-    this.send(
-      Result.isFailure(published) ? refused(id, published.failure) : { type: "published", id, ...published.success },
-    )
+  #may(action: Action, name: string): boolean {
+    return isAllowed(this.#shared.policyOf(name), action, name, this.#identity)
   }
 
-  #request(message: Client.Request): void {
-    const { data, id, service, timeoutMs } = message
-    this.#shared.services.request({
-      asker: this,
-      id,
-      service,
-      data,
-      from: { connection: this.id },
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    })
+  #refuse(id: number | undefined, facts: ErrorCode.ErrorFacts): void {
+    this.send(id === undefined ? { type: "error", ...facts } : { type: "error", id, ...facts })
   }
 
-  #subscribeEntry(
-    entry: Result.Result<Client.Subscription, Client.MalformedSubscription>,
-  ): [channel: string, answer: Server.SubscriptionAnswer] {
-    if (Result.isSuccess(entry)) return [entry.success.channel, this.#subscribe(entry.success)]
-    const { channel, message } = entry.failure
-    return [channel, { type: "error", ...ErrorCode.make("malformed", { message }) }]
-  }
-
-  /** Without history, a position is either the top or lost. */
-  #subscribe({ channel, mode, position, presence }: Client.Subscription): Server.SubscriptionAnswer {
-    if (presence === true)
-      return { type: "error", ...ErrorCode.make("notEnabled", { message: "presence is not enabled" }) }
-    const subscribed = this.#shared.channels.subscribe(channel, this)
-    if (Result.isFailure(subscribed)) return { type: "error", ...subscribed.failure }
-    const top = subscribed.success
-    const atTop = position?.offset === top.offset && position.epoch === top.epoch
-    const recovered = position === undefined || (mode ?? "stream") !== "stream" ? "none" : atTop ? "yes" : "no"
-    return { type: "subscribed", channel, position: top, recovered, publications: [] }
-  }
-
-  /** Charges the message, and the heartbeats since the last one; over the rate it is answered and not handled. */
+  /** Over the rate a message is answered and not handled. */
   #isOverRate(message: Client.ClientFrame): boolean {
-    const now = this.#shared.monotonic()
-    const heartbeats = this.#connection.heartbeatsReceived
-    if (heartbeats > this.#heartbeatsCharged) this.#rate.drain(heartbeats - this.#heartbeatsCharged, now)
-    this.#heartbeatsCharged = heartbeats
-    if (this.#rate.take(1, now)) return false
-    if (now - this.#overRateAt > overRateForgottenMs) this.#overRateSince = now
-    this.#overRateAt = now
-    if (now - this.#overRateSince >= overRateToleranceMs) {
-      this.#connection.closeUnsafe(CloseReason.RateLimited({ unit: "commands", perSecond: this.#rate.perSecond }))
+    const over = this.#rate.charge(this.#connection.heartbeatsReceived, this.#shared.monotonic())
+    if (over === undefined) return false
+    const { perSecond } = this.#rate
+    if (over === "unheeded") {
+      this.#connection.closeUnsafe(CloseReason.RateLimited({ unit: "commands", perSecond }))
     } else {
-      const waitMs = Math.ceil(this.#rate.waitMs(1, now))
-      const text = `more than ${this.#rate.perSecond} commands per second`
-      this.send(refused(idOf(message), ErrorCode.make("tooManyCommands", { message: text, waitMs })))
+      const text = `more than ${perSecond} commands per second`
+      this.#refuse(idOf(message), ErrorCode.make("tooManyCommands", { message: text, waitMs: over }))
     }
     return true
   }
 }
-
-const refused = (id: number | undefined, facts: ErrorCode.ErrorFacts): Server.ErrorMessage =>
-  id === undefined ? { type: "error", ...facts } : { type: "error", id, ...facts }
-
-const answered = (id: number, answer: Server.SubscriptionAnswer): Server.Subscribed | Server.ErrorMessage => ({
-  ...answer,
-  id,
-})
 
 /** The id to answer with. None where an error with it would seem to be the answer to a request of the client's. */
 const idOf = (message: Client.ClientFrame): number | undefined => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import * as Policy from "../../src/gateway/Policy.ts"
 import { codeOf, gateway, lastOf, type Message, nonsense } from "../support/clients.ts"
 import { frame } from "../support/frames.ts"
 
@@ -207,36 +208,34 @@ describe("channels", () => {
     }),
   )
 
-  it.effect("a position at the top is recovered, any other one is lost, and live alone asks for none", () =>
+  it.effect("what a namespace does not have is error 108, and the connection goes on", () =>
     Effect.gen(function* () {
-      const client = yield* (yield* gateway()).connect()
-      const { epoch } = (yield* client.ask({ type: "publish", id: 2, channel: "a", data: 1 })) as unknown as {
-        epoch: string
-      }
-      const subscribe = (rest: object) =>
-        Effect.map(client.ask({ type: "subscribe", id: 3, channel: "a", ...rest }), (answer) => {
-          client.send({ type: "unsubscribe", id: 4, channel: "a" })
-          return (answer as Message)["recovered"]
-        }).pipe(Effect.tap(() => client.next))
-      assert.strictEqual(yield* subscribe({ position: { offset: 1, epoch } }), "yes")
-      assert.strictEqual(yield* subscribe({ position: { offset: 0, epoch } }), "no")
-      assert.strictEqual(yield* subscribe({ position: { offset: 1, epoch: "other" } }), "no")
-      assert.strictEqual(yield* subscribe({ position: { offset: 0, epoch }, mode: "live" }), "none")
-      assert.strictEqual(yield* subscribe({}), "none")
+      const bare = { ...Policy.open, history: { size: 0, ageMs: 0 }, recovery: false, presence: false }
+      const { connect } = yield* gateway({}, { policies: (name) => (name.startsWith("bare:") ? bare : Policy.open) })
+      const client = yield* connect()
+      const answers = (channel: string) =>
+        Effect.forEach(
+          [
+            { type: "history", id: 2, channel },
+            { type: "presence", id: 2, channel },
+            { type: "subscribe", id: 2, channel, presence: true },
+          ],
+          (message) => Effect.map(client.ask(message), codeOf),
+        )
+      const refused = ["error", 108]
+      assert.deepStrictEqual(yield* answers("bare:a"), [refused, refused, refused])
+      assert.deepStrictEqual(yield* answers("a"), [
+        ["history", undefined],
+        ["presence", undefined],
+        ["subscribed", undefined],
+      ])
     }),
   )
 
-  it.effect("what this version does not have is error 108, and the connection goes on", () =>
+  it.effect("without authentication there is nothing to refresh: error 108", () =>
     Effect.gen(function* () {
-      const client = yield* (yield* gateway()).connect()
-      for (const message of [
-        { type: "history", id: 2, channel: "a" },
-        { type: "presence", id: 2, channel: "a" },
-        { type: "refresh", id: 2, token: "t" },
-        { type: "subscribe", id: 2, channel: "a", presence: true },
-      ]) {
-        assert.deepStrictEqual(codeOf(yield* client.ask(message)), ["error", 108], message.type)
-      }
+      const client = yield* (yield* gateway()).connect({ token: "t" })
+      assert.deepStrictEqual(codeOf(yield* client.ask({ type: "refresh", id: 2, token: "t" })), ["error", 108])
     }),
   )
 })

@@ -3,12 +3,17 @@
  * Checks nothing: what came is for the test to judge.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as FrameDecoder from "../../src/frame/FrameDecoder.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
+import { type Authenticator, layerNone } from "../../src/gateway/auth/Identity.ts"
+import * as Defaults from "../../src/gateway/Defaults.ts"
+import { Engine } from "../../src/gateway/engine/Engine.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
+import * as Policy from "../../src/gateway/Policy.ts"
 import * as Drain from "../../src/server/Drain.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
@@ -77,15 +82,23 @@ const make = (wire: MemoryWire): Client => {
   }
 }
 
+/** What a gateway of a test runs on; what is not given is as open as `Defaults`. */
+export interface Parts {
+  readonly settings?: Layer.Layer<never>
+  readonly policies?: (name: string) => Policy.Policy
+  readonly engine?: Layer.Layer<Engine, never, Policy.Policies>
+  readonly authenticator?: Layer.Layer<Authenticator>
+}
+
 /** A gateway in memory, for the scope of a test, and how to become its client. */
-export const gateway = Effect.fnUntraced(function* (
-  options: Partial<Gateway.Options> = {},
-  settings: Layer.Layer<never> = Layer.empty,
-) {
+export const gateway = Effect.fnUntraced(function* (options: Partial<Gateway.Options> = {}, parts: Parts = {}) {
   const scope = yield* Scope.Scope
+  const { authenticator = layerNone, engine = Defaults.layerMemory, settings = Layer.empty } = parts
+  const policies = Layer.succeed(Policy.Policies, { of: parts.policies ?? (() => Policy.open) })
   const built = yield* Layer.buildWithScope(
     Gateway.layer({ server: { name: "test", version: "0" }, ...options }).pipe(
-      Layer.provide([settings, Drain.layer({ forced: Effect.void })]),
+      Layer.provide([settings, Drain.layer({ forced: Effect.void }), authenticator]),
+      Layer.provideMerge(Layer.provideMerge(engine, policies)),
       Layer.provideMerge(MemoryTransport.layer()),
     ),
     scope,
@@ -103,5 +116,5 @@ export const gateway = Effect.fnUntraced(function* (
     const connected = yield* client.ask({ type: "connect", id: 1, version: 1, ...rest })
     return { ...client, connected: connected as Message }
   })
-  return { dial, connect }
+  return { dial, connect, engine: Context.get(built, Engine) }
 })

@@ -2,6 +2,7 @@
  * The closed table of error codes: why one message was refused, and whether trying again may help (docs/protocol.md,
  * section 8). An error never ends a connection: `ByeCode` does.
  */
+import type { EngineError } from "../engine/Engine.ts"
 
 /** What an `error` message says, without its `type` and `id`. */
 export interface ErrorFacts {
@@ -50,3 +51,15 @@ export const make = (
   name: ErrorName,
   details?: { readonly message?: string; readonly waitMs?: number },
 ): ErrorFacts => ({ ...table[name], ...details })
+
+/** What to tell a client whose message the engine did not take. */
+export const ofEngine = ({ detail, reason }: EngineError): ErrorFacts => {
+  switch (reason) {
+    case "Unavailable":
+      return make("engineUnavailable")
+    case "KeyReused":
+      return make("keyReused")
+    case "ChannelLimit":
+      return make("limitReached", { message: detail })
+  }
+}

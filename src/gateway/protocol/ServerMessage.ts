@@ -105,12 +105,13 @@ export const History = Schema.Struct({
 })
 export type History = typeof History.Type
 
-/** The answer to `presence`. */
+/** The answer to `presence`. Above the limit of the namespace only the count is told. */
 export const Presence = Schema.Struct({
   type: Schema.tag("presence"),
   id: Fields.Id,
   channel: Fields.Name,
   members: Schema.Array(Fields.Member),
+  count: Fields.Count,
 })
 export type Presence = typeof Presence.Type
 

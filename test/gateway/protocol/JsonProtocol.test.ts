@@ -258,7 +258,7 @@ describe("server messages", () => {
     { type: "unsubscribed", channel: "a", code: 103, message: "not allowed" },
     { type: "published", id: 1, offset: 1, epoch: "e", duplicate: true },
     { type: "history", id: 1, channel: "a", publications: [bare], position },
-    { type: "presence", id: 1, channel: "a", members: [member] },
+    { type: "presence", id: 1, channel: "a", members: [member], count: 1 },
     { type: "presenceChanged", channel: "a", joined: [member], left: [], count: 1 },
     { type: "serving", id: 1, service: "s" },
     { type: "unserved", id: 1, service: "s" },

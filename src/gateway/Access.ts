@@ -1,0 +1,47 @@
+/**
+ * Which policy a name is under, and who everybody is while there is no authentication: the two rules that no
+ * configuration changes. Names that begin with `$sys` are the gateway's own.
+ */
+import type { Identity } from "./auth/Identity.ts"
+import * as Auth from "./auth/Identity.ts"
+import type { Retention } from "./engine/Engine.ts"
+import type { Policies, Policy } from "./Policy.ts"
+
+/** What the names of the gateway's own channels begin with. */
+export const reservedPrefix = "$sys"
+
+/** Only a token that names them opens these channels. What is published there is kept for a day. */
+export const systemPolicy: Policy = {
+  history: { size: 100_000, ageMs: 24 * 3_600_000 },
+  recovery: true,
+  presence: false,
+  presenceGraceMs: 0,
+  maxPresenceMembers: 0,
+  slowConsumer: "close",
+  maxDataBytes: 64 * 1024,
+  publishesPerSecond: 1_000,
+  maxSubscribers: 1_000,
+  allow: {
+    subscribe: "granted",
+    publish: "granted",
+    history: "granted",
+    presence: "granted",
+    serve: "nobody",
+    request: "nobody",
+  },
+}
+
+/** The policy of each name: that of its namespace, or the system's. */
+export const policyOf =
+  (policies: Policies["Service"]) =>
+  (name: string): Policy =>
+    name.startsWith(reservedPrefix) ? systemPolicy : policies.of(name)
+
+/** Everybody, while there is no authentication: whatever can be granted is granted. */
+export const unrestricted: Identity = { ...Auth.anonymous, grants: () => true }
+
+/** What an engine keeps of a channel. */
+export const retentionOf =
+  (policies: Policies["Service"]) =>
+  (channel: string): Retention =>
+    policyOf(policies)(channel).history

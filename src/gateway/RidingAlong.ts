@@ -1,0 +1,71 @@
+/**
+ * The subscriptions that ride along in `connect`: begun together, so that what they have to wait for is waited for once,
+ * and answered together in one frame. Sends nothing itself.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Client from "./protocol/ClientMessage.ts"
+import * as ErrorCode from "./protocol/ErrorCode.ts"
+import type * as Server from "./protocol/ServerMessage.ts"
+import * as Subscriptions from "./Subscriptions.ts"
+
+/** The answers, by channel, and what is to be done behind them. */
+export interface Answers {
+  readonly subscriptions: NonNullable<Server.Connected["subscriptions"]>
+  /** To be called once the answers were sent, and run if there is something to run. */
+  readonly start: () => Effect.Effect<void> | undefined
+}
+
+type Entries = NonNullable<Client.Connect["subscriptions"]>
+type Named<A> = readonly [channel: string, value: A]
+
+/** Begins them all: the outcomes at once if none of them has to wait, and to be answered by `answerAll`. */
+export const beginAll = (
+  own: Subscriptions.Subscriptions,
+  entries: Entries,
+): ReadonlyArray<Named<Subscriptions.Outcome>> | Effect.Effect<ReadonlyArray<Named<Subscriptions.Outcome>>> => {
+  const begun = entries.map((entry) => begin(own, entry))
+  if (begun.every(isKnown)) return begun
+  // Together, so that those who have to read share the turn that the reads wait for.
+  return Effect.forEach(
+    begun,
+    ([channel, outcome]): Effect.Effect<Named<Subscriptions.Outcome>> =>
+      Effect.isEffect(outcome)
+        ? Effect.map(outcome, (known) => [channel, known] as const)
+        : Effect.succeed([channel, outcome]),
+    { concurrency: "unbounded" },
+  )
+}
+
+/** Answers them all, with at most `maxAnsweredBytes` of publications together. */
+export const answerAll = (
+  own: Subscriptions.Subscriptions,
+  outcomes: ReadonlyArray<Named<Subscriptions.Outcome>>,
+): Answers => {
+  let room = Subscriptions.maxAnsweredBytes
+  const answers = outcomes.map(([channel, outcome]) => {
+    const answer = own.answer(outcome, room)
+    room -= answer.bytes
+    return [channel, answer] as const
+  })
+  return {
+    subscriptions: Object.fromEntries(answers.map(([channel, { message }]) => [channel, message])),
+    start: () => {
+      const waiting = answers.map(([, { start }]) => start()).filter((started) => started !== undefined)
+      return waiting.length === 0 ? undefined : Effect.all(waiting, { discard: true })
+    },
+  }
+}
+
+const begin = (
+  own: Subscriptions.Subscriptions,
+  entry: Entries[number],
+): Named<Subscriptions.Outcome | Effect.Effect<Subscriptions.Outcome>> => {
+  if (Result.isSuccess(entry)) return [entry.success.channel, own.begin(entry.success)]
+  const { channel, message } = entry.failure
+  return [channel, { error: ErrorCode.make("malformed", { message }) }]
+}
+
+const isKnown = (
+  named: Named<Subscriptions.Outcome | Effect.Effect<Subscriptions.Outcome>>,
+): named is Named<Subscriptions.Outcome> => !Effect.isEffect(named[1])

@@ -1,0 +1,207 @@
+/**
+ * The subscriptions of one client: judges what it asks for, has it attached and what it missed read, and answers.
+ * An answer is given at once where nothing has to be waited for, which is the usual case, and costs no fiber then.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Identity } from "./auth/Identity.ts"
+import * as Channels from "./Channels.ts"
+import type { Encoded } from "./Encoded.ts"
+import { isAllowed, type Policy } from "./Policy.ts"
+import type { Presence } from "./Presence.ts"
+import type * as Client from "./protocol/ClientMessage.ts"
+import * as ErrorCode from "./protocol/ErrorCode.ts"
+import type { Position } from "./protocol/Fields.ts"
+import type * as Server from "./protocol/ServerMessage.ts"
+import * as Recovery from "./Recovery.ts"
+import * as Weight from "./Weight.ts"
+import { Subscription, type Client as Owner } from "./Subscription.ts"
+
+/** Subscriptions of one client. Over it: error 106. */
+export const defaultMaxSubscriptions = 1000
+
+/** Bytes of publications that `connected` or `subscribed` carries; what is over it follows. */
+export const maxAnsweredBytes = 256 * 1024
+
+/** What the subscriptions of all clients share. */
+export interface Shared {
+  readonly channels: Channels.Channels<Encoded>
+  readonly presence: Presence<Encoded>
+  readonly policyOf: (name: string) => Policy
+  readonly maxSubscriptions: number
+}
+
+/** Whose subscriptions they are. */
+export interface Subscriber extends Owner {
+  readonly identity: Identity
+}
+
+/** What came of a wish to subscribe, before it is answered: a refusal, or a subscription that holds back still. */
+export type Outcome =
+  | { readonly error: ErrorCode.ErrorFacts }
+  | {
+      readonly subscription: Subscription
+      readonly wanted: Client.Subscription
+      readonly recovered: Recovery.Recovered
+      readonly shared?: Channels.Shared<Encoded>
+    }
+
+/** An answer, and what is to be done behind it. */
+export interface Answer {
+  readonly message: Server.SubscriptionAnswer
+  /** To be called once the answer was sent, and run if there is something to run. */
+  readonly start: () => Effect.Effect<void> | undefined
+  /** Bytes of publications in it. */
+  readonly bytes: number
+}
+
+/** The subscriptions of one client. */
+export class Subscriptions {
+  readonly #shared: Shared
+  readonly #client: Subscriber
+  /** Absent while there are none. */
+  #open: Map<string, Subscription> | undefined
+
+  constructor(shared: Shared, client: Subscriber) {
+    this.#shared = shared
+    this.#client = client
+  }
+
+  /** Begins a subscription: from now on nothing of the channel is missed. Every outcome is to be answered. */
+  begin(wanted: Client.Subscription): Outcome | Effect.Effect<Outcome> {
+    const { channel: name } = wanted
+    const policy = this.#shared.policyOf(name)
+    const error = this.#refusal(wanted, policy)
+    if (error !== undefined) return { error }
+    const subscription = new Subscription(name, this.#client)
+    const joined = this.#shared.channels.join(name, subscription)
+    if (Result.isFailure(joined)) return { error: joined.failure }
+    const channel = joined.success
+    subscription.at = channel
+    ;(this.#open ??= new Map()).set(name, subscription)
+    if (channel.top !== undefined) return this.#recover(wanted, subscription, channel, channel.top)
+    return Effect.matchEffect(Deferred.await(channel.attached), {
+      onFailure: (failed) => Effect.succeed(this.#giveUp(subscription, failed)),
+      onSuccess: () => {
+        const outcome = this.#recover(wanted, subscription, channel, channel.top!)
+        return Effect.isEffect(outcome) ? outcome : Effect.succeed(outcome)
+      },
+    })
+  }
+
+  /** Answers with at most so many bytes of publications. */
+  answer(outcome: Outcome, maxBytes: number): Answer {
+    if ("error" in outcome) return refused(outcome.error)
+    const { recovered, shared, subscription, wanted } = outcome
+    const { channel: name } = subscription
+    // The connection is about to end, and has left its channels.
+    if (this.#open?.get(name) !== subscription) return refused(ErrorCode.make("internal"))
+    if (wanted.presence === true) {
+      const present = this.#shared.presence.join(name, subscription, this.#shared.policyOf(name))
+      if (Result.isFailure(present)) return refused(this.#giveUp(subscription, present.failure).error)
+    }
+    const {
+      position,
+      publications,
+      recovered: outcomeOfRecovery,
+    } = subscription.hasOverflown ? Recovery.lost(wanted, subscription.at!.top!) : recovered
+    const { bytes, count } = Weight.fitting(name, publications, maxBytes)
+    const rest = count < publications.length && shared !== undefined ? { shared, from: count } : undefined
+    return {
+      message: {
+        type: "subscribed",
+        channel: name,
+        position,
+        recovered: outcomeOfRecovery,
+        publications: publications
+          .slice(0, count)
+          .map((publication) => Channels.messageOf(name, position.epoch, publication)),
+        ...(rest !== undefined && { more: true }),
+      },
+      start: () => subscription.start(position.offset, rest),
+      bytes,
+    }
+  }
+
+  /** Ends a subscription, if there is one. */
+  unsubscribe(name: string): void {
+    const subscription = this.#open?.get(name)
+    if (subscription === undefined) return
+    this.#shared.presence.leave(name, subscription)
+    this.#end(subscription)
+  }
+
+  /** Ends those that the client may not have any more, and returns the names of their channels. */
+  review(): ReadonlyArray<string> {
+    const { identity } = this.#client
+    const lostNames: Array<string> = []
+    for (const [name, subscription] of this.#open ?? []) {
+      const policy = this.#shared.policyOf(name)
+      if (!isAllowed(policy, "presence", name, identity)) this.#shared.presence.leave(name, subscription)
+      if (isAllowed(policy, "subscribe", name, identity)) continue
+      this.unsubscribe(name)
+      lostNames.push(name)
+    }
+    return lostNames
+  }
+
+  /** Ends all of them: the connection is over. Its client stays present for the grace time. */
+  leave(): void {
+    for (const [name, subscription] of this.#open ?? []) {
+      this.#shared.presence.lose(name, subscription)
+      this.#end(subscription)
+    }
+  }
+
+  #refusal({ channel, presence }: Client.Subscription, policy: Policy): ErrorCode.ErrorFacts | undefined {
+    const { identity } = this.#client
+    if (!isAllowed(policy, "subscribe", channel, identity)) return ErrorCode.make("notAllowed")
+    if (presence === true && !policy.presence) {
+      return ErrorCode.make("notEnabled", { message: "presence is not enabled for this namespace" })
+    }
+    if (presence === true && !isAllowed(policy, "presence", channel, identity)) return ErrorCode.make("notAllowed")
+    if (this.#open?.has(channel) === true) return ErrorCode.make("alreadySubscribed")
+    const { maxSubscriptions } = this.#shared
+    if ((this.#open?.size ?? 0) < maxSubscriptions) return undefined
+    return ErrorCode.make("limitReached", { message: `${maxSubscriptions} subscriptions, more are not allowed` })
+  }
+
+  #recover(
+    wanted: Client.Subscription,
+    subscription: Subscription,
+    channel: Channels.Channel<Encoded>,
+    top: Position,
+  ): Outcome | Effect.Effect<Outcome> {
+    const { history, recovery } = channel.policy
+    const plan = Recovery.plan(wanted, top, recovery && history.size > 0)
+    if ("answer" in plan) return { subscription, wanted, recovered: plan.answer }
+    return Effect.match(this.#shared.channels.read(channel, plan.read, top), {
+      onFailure: (failed): Outcome => this.#giveUp(subscription, failed),
+      onSuccess: (shared): Outcome => ({
+        subscription,
+        wanted,
+        recovered: Recovery.judge(wanted, shared.page),
+        shared,
+      }),
+    })
+  }
+
+  #giveUp(subscription: Subscription, error: ErrorCode.ErrorFacts): { readonly error: ErrorCode.ErrorFacts } {
+    this.#end(subscription)
+    return { error }
+  }
+
+  #end(subscription: Subscription): void {
+    this.#shared.channels.leave(subscription.at!, subscription)
+    if (this.#open?.get(subscription.channel) !== subscription) return
+    this.#open.delete(subscription.channel)
+    if (this.#open.size === 0) this.#open = undefined
+  }
+}
+
+const refused = (error: ErrorCode.ErrorFacts): Answer => ({
+  message: { type: "error", ...error },
+  start: () => undefined,
+  bytes: 0,
+})
