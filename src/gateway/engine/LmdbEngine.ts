@@ -42,19 +42,16 @@ const closeTimeout: Duration.Input = "10 seconds"
 
 /** Opens the directory, and leaves it when the scope closes. */
 export const make = (options: Options): Effect.Effect<Engine["Service"], DataDirectory.DirectoryError, Scope.Scope> =>
-  Effect.flatMap(
-    Effect.try({
-      try: () =>
-        LmdbStore.openUnsafe({
-          directory: options.directory,
-          sync: options.sync ?? "always",
-          reserveBytes: options.reserveBytes ?? LmdbStore.defaultReserveBytes,
-        }),
+  Effect.gen(function* () {
+    const { directory, reserveBytes = LmdbStore.defaultReserveBytes, sync = "always" } = options
+    const now = yield* Clock.currentTimeMillis
+    const store = yield* Effect.try({
+      try: () => LmdbStore.openUnsafe({ directory, sync, reserveBytes, now }),
       catch: (cause) =>
-        cause instanceof DataDirectory.DirectoryError ? cause : DataDirectory.unusable(options.directory, cause),
-    }),
-    (store) => fromStore(store, options),
-  )
+        cause instanceof DataDirectory.DirectoryError ? cause : DataDirectory.unusable(directory, cause),
+    })
+    return yield* fromStore(store, options)
+  })
 
 /** `make` as a layer. */
 export const layer = (options: Options): Layer.Layer<Engine, DataDirectory.DirectoryError> =>
@@ -68,7 +65,7 @@ export const fromStore = (
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const failed = yield* Deferred.make<EngineError>()
-    const age = store.state === undefined ? 0 : LmdbWriter.ageAt(store.state, clock.currentTimeMillisUnsafe())
+    const age = LmdbWriter.ageAt(store.state, clock.currentTimeMillisUnsafe())
     const writer = new LmdbWriter.LmdbWriter(store, options, Times.make(clock, age), (error) =>
       Deferred.doneUnsafe(failed, Effect.succeed(error)),
     )

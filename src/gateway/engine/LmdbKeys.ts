@@ -25,7 +25,7 @@ export class LmdbKeys {
     this.store = store
     this.windowMs = options?.windowMs ?? Idempotency.defaultWindowMs
     this.maxKeys = options?.maxKeys ?? Idempotency.defaultMaxKeys
-    this.next = store.state?.nextKey ?? 0
+    this.next = store.state.nextKey
     const [first] = store.keyOrder.getKeys({ limit: 1 })
     this.oldest = first === undefined ? this.next : Records.readSorted(first, 0)
   }

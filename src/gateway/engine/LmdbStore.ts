@@ -6,6 +6,7 @@
  * that trying again can succeed and lose it all the same, and LMDB's own error path is not sound enough to be taken twice.
  * So room on the disk is looked for before each transaction, and a lack of it is no failure: it passes.
  */
+import { randomBytes } from "node:crypto"
 import { readFileSync, statfsSync } from "node:fs"
 import { uptime } from "node:os"
 import { type Database, open, type RootDatabase } from "lmdb"
@@ -42,8 +43,8 @@ export interface LmdbStore {
   readonly keyOrder: Table
   /** Names of channels by deadline and channel. */
   readonly due: Table
-  /** Absent in a new store. */
-  readonly state: Records.State | undefined
+  /** As it was written last, or that of a new store. */
+  readonly state: Records.State
   /** A crash of the machine has taken what the system had not written yet. */
   readonly lostTail: boolean
   /** Writes the state and whatever `writes` writes, all or nothing; one at a time, with the state's next `batch`. */
@@ -62,8 +63,10 @@ export const openUnsafe = (options: {
   readonly directory: string
   readonly sync: Sync
   readonly reserveBytes: number
+  /** Milliseconds since the epoch: the beginning of a new store. */
+  readonly now: number
 }): LmdbStore => {
-  const { directory, reserveBytes, sync } = options
+  const { directory, now, reserveBytes, sync } = options
   DataDirectory.prepareUnsafe(directory)
   let root: RootDatabase<Buffer, Buffer>
   try {
@@ -91,16 +94,25 @@ export const openUnsafe = (options: {
       keyOrder: table("keyOrder"),
       due: table("due"),
     }
-    const state = root.get(stateKey)
+    const written = root.get(stateKey)
     const ran = root.get(runKey)
     const before = ran === undefined ? undefined : Records.readRun(ran)
     const current = { boot: bootOf(), sync, clean: false }
-    root.putSync(runKey, Records.run(current))
+    const lostTail = before !== undefined && !before.clean && before.sync === "os" && before.boot !== current.boot
+    const state = {
+      ...(written === undefined ? newState(now) : Records.readState(written)),
+      ...(lostTail ? { life: `.${randomBytes(3).toString("base64url")}` } : undefined),
+    }
+    // At once, so that the next start neither finds another epoch nor forgets what this one found.
+    root.transactionSync(() => {
+      void root.put(stateKey, Records.state(state))
+      void root.put(runKey, Records.run(current))
+    })
     DataDirectory.readyUnsafe(directory)
     return {
       ...tables,
-      state: state === undefined ? undefined : Records.readState(state),
-      lostTail: before !== undefined && !before.clean && before.sync === "os" && before.boot !== current.boot,
+      state,
+      lostTail,
       commit: makeCommit(root, sync),
       hasSpace: () => {
         const { bavail, bsize } = statfsSync(directory)
@@ -120,6 +132,17 @@ export const openUnsafe = (options: {
     throw DataDirectory.damaged(directory, `its content cannot be read (${String(cause)})`, cause)
   }
 }
+
+const newState = (now: number): Records.State => ({
+  epoch: randomBytes(9).toString("base64url"),
+  life: "",
+  age: 0,
+  wall: now,
+  nextChannel: 0,
+  nextKey: 0,
+  forgottenRound: -1,
+  batch: 0,
+})
 
 /**
  * LMDB lists who reads, and knows by a lock of the kernel who of them is alive: the lock ends with its process however that

@@ -5,7 +5,6 @@
  * One transaction runs at a time. What it writes is what the channels at hand say at its start, so that they are always
  * ahead of the store, and the store is never ahead of them: whoever reads the store cuts at `committed`.
  */
-import { randomBytes } from "node:crypto"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -85,14 +84,11 @@ export class LmdbWriter {
     this.heads = new LmdbHeads(store, options.retention)
     this.keys = new LmdbKeys.LmdbKeys(store, options.keys)
     const ttl = Duration.fromInputUnsafe(options.positionTtl ?? MemoryEngine.defaultPositionTtl)
-    this.sweeper = new LmdbSweep.LmdbSweep(store, this.heads, Duration.toMillis(ttl), {
-      epoch: state?.epoch ?? MemoryEngine.newEpoch(),
-      forgottenRound: state?.forgottenRound ?? -1,
-    })
+    this.sweeper = new LmdbSweep.LmdbSweep(store, this.heads, Duration.toMillis(ttl), state)
     this.maxChannels = options.maxChannels ?? MemoryEngine.defaultMaxChannels
-    this.life = (state?.life ?? "") + (store.lostTail ? `.${randomBytes(3).toString("base64url")}` : "")
-    this.nextChannel = state?.nextChannel ?? 0
-    this.batch = state?.batch ?? 0
+    this.life = state.life
+    this.nextChannel = state.nextChannel
+    this.batch = state.batch
     this.channels = (store.heads.getStats() as { readonly entryCount: number }).entryCount
     this.hasSpace = store.hasSpace()
   }

@@ -129,6 +129,8 @@ describe("LMDB engine: a restart", () => {
       yield* rewriteRun(directory, (run) => ({ ...run, clean: false, boot: "another" }))
       assert.strictEqual((yield* publishOne("os")).epoch, epoch)
       yield* rewriteRun(directory, (run) => ({ ...run, clean: false, boot: "another" }))
+      // A start that writes nothing does not forget what it found.
+      yield* using(directory, () => Effect.void, { sync: "os" })
       const after = yield* publishOne("os")
       assert.notStrictEqual(after.epoch, epoch)
       assert.deepStrictEqual(yield* publishOne("os"), { offset: after.offset + 1, epoch: after.epoch })
@@ -258,7 +260,7 @@ describe("LMDB engine: a disk", () => {
   /** A store whose next transaction ends as told. */
   const withStore = Effect.gen(function* () {
     const directory = yield* freshDirectory
-    const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0 })
+    const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
     const control = { hasSpace: true, commit: store.commit }
     const scope = yield* Scope.make()
     const engine = yield* LmdbEngine.fromStore(

@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import * as Data from "../../../src/gateway/protocol/Data.ts"
+import type { Engine } from "../../../src/gateway/engine/Engine.ts"
+import * as MemoryEngine from "../../../src/gateway/engine/MemoryEngine.ts"
+import * as MemoryHistory from "../../../src/gateway/engine/MemoryHistory.ts"
+import { draft, everything, publish, publishAll, values } from "./publishing.ts"
+
+const sizeOf = (text: string) => Data.byteLength(Data.json(text)) + MemoryHistory.overheadBytes
+const three = sizeOf("a") + sizeOf("b") + sizeOf("c")
+const make = (maxBytes: number, ageMs = 60_000) =>
+  MemoryEngine.make({ retention: () => ({ size: 100, ageMs }), maxBytes })
+const kept = (engine: Engine["Service"], channel: string) =>
+  Effect.map(engine.read(channel, everything), ({ prunedTo, publications }) => [values(publications), prunedTo])
+
+describe("Memory engine", () => {
+  it.effect("delivers and answers within the call", () =>
+    Effect.gen(function* () {
+      const engine = yield* make(three)
+      const happened: Array<string> = []
+      yield* engine.attach("x", () => happened.push("told"))
+      engine.publishUnsafe(draft("x"), () => happened.push("answered"))
+      assert.deepStrictEqual(happened, ["told", "answered"])
+    }),
+  )
+
+  it.effect("keeps so many bytes and no more: over it the oldest goes first, whosever it is", () =>
+    Effect.gen(function* () {
+      const engine = yield* make(three)
+      yield* publishAll(engine, [draft("x", "a"), draft("y", "b"), draft("x", "c")])
+      assert.deepStrictEqual(
+        [yield* kept(engine, "x"), yield* kept(engine, "y")],
+        [
+          [["a", "c"], 0],
+          [["b"], 0],
+        ],
+      )
+      yield* publish(engine, draft("z", "d"))
+      assert.deepStrictEqual(
+        [yield* kept(engine, "x"), yield* kept(engine, "y")],
+        [
+          [["c"], 1],
+          [["b"], 0],
+        ],
+      )
+      yield* publish(engine, draft("z", "e"))
+      assert.deepStrictEqual(
+        [yield* kept(engine, "x"), yield* kept(engine, "y")],
+        [
+          [["c"], 1],
+          [[], 1],
+        ],
+      )
+    }),
+  )
+
+  it.effect("keeps nothing of a publication that is larger than all, and goes on", () =>
+    Effect.gen(function* () {
+      const engine = yield* make(three)
+      yield* publishAll(engine, [draft("x", "a"), draft("x", "x".repeat(three))])
+      assert.deepStrictEqual(engine.counts(), { channels: 1, publications: 0, bytes: 0, keys: 0 })
+      assert.deepStrictEqual(yield* kept(engine, "x"), [[], 2])
+      yield* publish(engine, draft("x", "b"))
+      assert.deepStrictEqual(yield* kept(engine, "x"), [["b"], 2])
+    }),
+  )
+
+  it.effect("counts the bytes of what is kept", () =>
+    Effect.gen(function* () {
+      const engine = yield* make(1e6, 5000)
+      yield* publishAll(engine, [draft("x", "ä"), draft("y", 1, { tags: { a: "bc" } })])
+      assert.deepStrictEqual(engine.counts(), { channels: 2, publications: 2, bytes: 8, keys: 0 })
+      yield* TestClock.adjust(6000)
+      assert.deepStrictEqual(engine.counts(), { channels: 2, publications: 0, bytes: 0, keys: 0 })
+    }),
+  )
+
+  it.effect("sweeps more than a batch in turns, and lets others run between them", () =>
+    Effect.gen(function* () {
+      const engine = yield* make(1e8, 5000)
+      yield* publishAll(
+        engine,
+        Array.from({ length: 5000 }, (_, n) => draft(`${n}`)),
+      )
+      const seen: Array<number> = []
+      const look = Effect.sync(() => seen.push(engine.counts().publications)).pipe(Effect.andThen(Effect.yieldNow))
+      yield* Effect.forkScoped(Effect.forever(look))
+      yield* TestClock.adjust(6000)
+      assert.isTrue(seen.some((count) => count > 0 && count < 5000))
+      assert.strictEqual(engine.counts().publications, 0)
+    }),
+  )
+})
