@@ -1,10 +1,12 @@
 /**
- * Decoder, encoder, codecs, outbox and all of them in a row, in nanoseconds for a frame or a message.
+ * Decoder, encoder, codecs, outbox, all of them in a row, and engines: in nanoseconds for a frame, a message or a
+ * publication.
  * Says where a change acts; what it is worth, only `run.ts` says.
  *
  *     npm run bench:micro -- decode
  */
 import * as Codecs from "./micro/Codecs.ts"
+import * as Engines from "./micro/Engines.ts"
 import * as Frames from "./micro/Frames.ts"
 import * as Outboxes from "./micro/Outboxes.ts"
 import * as Pipelines from "./micro/Pipelines.ts"
@@ -12,7 +14,7 @@ import * as Sample from "./micro/Sample.ts"
 import * as Table from "./harness/Table.ts"
 
 const [part = ""] = process.argv.slice(2)
-const all = [...Frames.samples, ...Codecs.samples, ...Outboxes.samples, ...Pipelines.samples]
+const all = [...Frames.samples, ...Codecs.samples, ...Outboxes.samples, ...Pipelines.samples, ...Engines.samples]
 const samples = all.filter(({ name }) => name.includes(part))
 
 const rows: Array<ReadonlyArray<string>> = []
@@ -21,5 +23,5 @@ for (const sample of samples) {
   rows.push([sample.name, sample.size, Table.digits(median), `${Table.digits(min)}..${Table.digits(max)}`])
 }
 console.log(Table.aligned(["what", "size", "ns, median", "min..max"], rows))
-// The servers of the pipelines would go on for ever.
+// The servers of the pipelines and the engines would go on for ever.
 process.exit()

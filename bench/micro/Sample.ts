@@ -12,7 +12,7 @@ export interface Sample {
   readonly size: string
   /** Frames or messages that one call of `run` handles. */
   readonly count: number
-  readonly run: () => number
+  readonly run: () => number | Promise<number>
   /** Whether the end of the event loop's turn belongs to it: it then follows each call, and is timed with it. */
   readonly endsTurn?: boolean
 }
@@ -36,7 +36,8 @@ export const time = async ({ count, endsTurn = false, run }: Sample): Promise<Ti
   for (let batch = -warmUps; batch < batches; batch++) {
     const before = performance.now()
     for (let call = 0; call < calls; call++) {
-      used += run()
+      const result = run()
+      used += typeof result === "number" ? result : await result
       if (endsTurn) await turn()
     }
     const ns = (performance.now() - before) * 1e6
