@@ -82,7 +82,8 @@ export const fromStore = (
     )
     const tick = Effect.suspend(() => (writer.tick() ? logSpace(writer.hasSpace) : Effect.void))
     yield* Effect.sleep(MemoryEngine.sweepInterval).pipe(Effect.andThen(tick), Effect.forever, Effect.forkScoped)
-    if (store.lostTail) yield* Effect.logWarning("the machine stopped without writing all: channels have a new epoch")
+    if (store.isEarlier)
+      yield* Effect.logWarning("the data may lack what was published last: channels have a new epoch")
     return Engine.of({
       name: "lmdb",
       publishUnsafe: (draft, answer) => writer.publish(draft, answer),

@@ -7,8 +7,9 @@
  * So room on the disk is looked for before each transaction, and a lack of it is no failure: it passes.
  */
 import { randomBytes } from "node:crypto"
-import { readFileSync, statfsSync } from "node:fs"
+import { readFileSync, statfsSync, statSync } from "node:fs"
 import { uptime } from "node:os"
+import { join } from "node:path"
 import { type Database, open, type RootDatabase } from "lmdb"
 import * as DataDirectory from "./DataDirectory.ts"
 import * as Records from "./Records.ts"
@@ -45,8 +46,11 @@ export interface LmdbStore {
   readonly due: Table
   /** As it was written last, or that of a new store. */
   readonly state: Records.State
-  /** A crash of the machine has taken what the system had not written yet. */
-  readonly lostTail: boolean
+  /**
+   * What was promised is not all there: a crash of the machine has taken what the system had not written yet, or this is a
+   * copy, from a moment before the last promise.
+   */
+  readonly isEarlier: boolean
   /** Writes the state and whatever `writes` writes, all or nothing; one at a time, with the state's next `batch`. */
   readonly commit: (batch: number, writes: Writes) => Promise<void>
   /** Whether the disk has more than the reserve. */
@@ -97,11 +101,12 @@ export const openUnsafe = (options: {
     const written = root.get(stateKey)
     const ran = root.get(runKey)
     const before = ran === undefined ? undefined : Records.readRun(ran)
-    const current = { boot: bootOf(), sync, clean: false }
-    const lostTail = before !== undefined && !before.clean && before.sync === "os" && before.boot !== current.boot
+    const file = `${statSync(join(directory, DataDirectory.dataName)).ino}`
+    const current = { boot: bootOf(), file, sync, clean: false }
+    const isEarlier = before !== undefined && (before.file !== file || isTailLost(before, current))
     const state = {
       ...(written === undefined ? newState(now) : Records.readState(written)),
-      ...(lostTail ? { life: `.${randomBytes(3).toString("base64url")}` } : undefined),
+      ...(isEarlier ? { life: `.${randomBytes(3).toString("base64url")}` } : undefined),
     }
     // At once, so that the next start neither finds another epoch nor forgets what this one found.
     root.transactionSync(() => {
@@ -112,7 +117,7 @@ export const openUnsafe = (options: {
     return {
       ...tables,
       state,
-      lostTail,
+      isEarlier,
       commit: makeCommit(root, sync),
       hasSpace: () => {
         const { bavail, bsize } = statfsSync(directory)
@@ -132,6 +137,9 @@ export const openUnsafe = (options: {
     throw DataDirectory.damaged(directory, `its content cannot be read (${String(cause)})`, cause)
   }
 }
+
+const isTailLost = (before: Records.Run, now: Records.Run) =>
+  !before.clean && before.sync === "os" && before.boot !== now.boot
 
 const newState = (now: number): Records.State => ({
   epoch: randomBytes(9).toString("base64url"),

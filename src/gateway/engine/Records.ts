@@ -64,6 +64,8 @@ export interface KeyUse {
 export interface Run {
   /** Of the system, another one after each boot. */
   readonly boot: string
+  /** Of the data file in its file system, another one if it was copied. */
+  readonly file: string
   readonly sync: string
   readonly clean: boolean
 }
@@ -291,7 +293,7 @@ export const run = (each: Run): Buffer =>
 /** Who ran. */
 export const readRun = (bytes: Buffer): Run => {
   const reader = new In(bytes)
-  return { clean: reader.byte() === 1, sync: reader.text(), boot: reader.rest().toString() }
+  return { clean: reader.byte() === 1, sync: reader.text(), file: reader.text(), boot: reader.rest().toString() }
 }
 
 const numberBytes = 7

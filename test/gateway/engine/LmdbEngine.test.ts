@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -134,6 +134,19 @@ describe("LMDB engine: a restart", () => {
       const after = yield* publishOne("os")
       assert.notStrictEqual(after.epoch, epoch)
       assert.deepStrictEqual(yield* publishOne("os"), { offset: after.offset + 1, epoch: after.epoch })
+    }),
+  )
+
+  it.effect("gives every channel another epoch if the directory is a copy", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const { epoch } = yield* using(directory, (engine) => publish(engine, draft("a")))
+      const copy = `${directory}-copy`
+      cpSync(directory, copy, { recursive: true })
+      const after = yield* using(copy, (engine) => publish(engine, draft("a")))
+      assert.strictEqual(after.offset, 2)
+      assert.notStrictEqual(after.epoch, epoch)
+      assert.deepStrictEqual(yield* using(copy, (engine) => engine.position("a")), after)
     }),
   )
 })
