@@ -3,9 +3,17 @@
  * No control character reaches the terminal as itself, whatever the person wrote.
  */
 import * as Console from "effect/Console"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { Mistakes } from "../gateway/config/ConfigError.ts"
+import * as Runtime from "effect/Runtime"
+import { type Mistakes, usageExitCode } from "../gateway/config/ConfigError.ts"
 import * as Printable from "../gateway/config/Printable.ts"
+
+/** A command that did not do what it was asked for. Why has been printed. */
+export class CommandFailed extends Data.TaggedError("CommandFailed")<{ readonly exitCode: number }> {
+  override readonly [Runtime.errorExitCode] = this.exitCode
+  override readonly [Runtime.errorReported] = false
+}
 
 /** Prints one complaint. */
 export const complain = (message: string): Effect.Effect<void> => Console.error(`longline: ${Printable.of(message)}`)
@@ -13,3 +21,12 @@ export const complain = (message: string): Effect.Effect<void> => Console.error(
 /** Prints each mistake of a configuration. */
 export const complainOfAll = (mistakes: Mistakes): Effect.Effect<void> =>
   Effect.forEach(mistakes, ({ message }) => complain(message), { discard: true })
+
+/** Prints what has to be corrected, and ends the command with exit code 2. */
+export const mistaken = (message: string): Effect.Effect<never, CommandFailed> => fail(message, usageExitCode)
+
+/** Prints why the answer is no, and ends the command with exit code 1. */
+export const rejected = (message: string): Effect.Effect<never, CommandFailed> => fail(message, 1)
+
+const fail = (message: string, exitCode: number) =>
+  Effect.andThen(complain(message), Effect.fail(new CommandFailed({ exitCode })))

@@ -8,6 +8,7 @@ import * as GatewayConfig from "../gateway/config/GatewayConfig.ts"
 import * as CheckConfig from "./CheckConfig.ts"
 import { flags, given } from "./Flags.ts"
 import * as PrintConfig from "./PrintConfig.ts"
+import * as Token from "./Token.ts"
 
 /** The command `longline`, which loads the configuration and runs the gateway with it; the others stand below it. */
 export const command = <E, R>(run: (config: GatewayConfig.GatewayConfig) => Effect.Effect<void, E, R>) =>
@@ -18,5 +19,5 @@ export const command = <E, R>(run: (config: GatewayConfig.GatewayConfig) => Effe
       { command: "longline --config longline.yaml", description: "Listen as a file says" },
       { command: "longline --tls-cert cert.pem --tls-key key.pem", description: "Listen with TLS" },
     ]),
-    Command.withSubcommands([CheckConfig.command, PrintConfig.command]),
+    Command.withSubcommands([CheckConfig.command, PrintConfig.command, Token.command]),
   )

@@ -21,6 +21,7 @@ export interface Given {
   readonly env?: Readonly<Record<string, string>>
   /** Path to contents. Every other path does not exist. */
   readonly files?: Readonly<Record<string, string>>
+  readonly stdin?: string
   readonly terminal?: boolean
   /** What the gateway does with its config, instead of ending well. */
   readonly serve?: Effect.Effect<void, string>
@@ -70,10 +71,14 @@ export const refused = (line: string): Outcome => ({
 
 const reported = (reason: object): boolean => !("error" in reason) || Runtime.getErrorReported(reason.error)
 
-const platform = ({ args = [], env = {}, files = {}, terminal = false }: Given) =>
+const platform = ({ args = [], env = {}, files = {}, stdin = "", terminal = false }: Given) =>
   Layer.mergeAll(
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)),
-    Stdio.layerTest({ args: Effect.succeed(args), stdoutIsTerminal: Effect.succeed(terminal) }),
+    Stdio.layerTest({
+      args: Effect.succeed(args),
+      stdin: Stream.make(Buffer.from(stdin)),
+      stdoutIsTerminal: Effect.succeed(terminal),
+    }),
     FileSystem.layerNoop({
       stream: (path) => Stream.fromEffect(bytesOf(files, path)),
       readFile: (path) => bytesOf(files, path),

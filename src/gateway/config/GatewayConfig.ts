@@ -102,17 +102,32 @@ export const explain = (
 ): Effect.Effect<Explained, InvalidConfig, FileSystem.FileSystem | Stdio.Stdio> =>
   Effect.mapError(explainOrMistakes(flags), (mistakes) => new InvalidConfig({ mistakes }))
 
+/** Loads the settings of authentication alone, for whoever serves nothing: what is wrong elsewhere is not told. */
+export const loadAuth = (
+  flags: Reading.Sources["flags"],
+): Effect.Effect<AuthConfig | undefined, InvalidConfig, FileSystem.FileSystem> =>
+  Effect.mapError(
+    Effect.flatMap(open(flags), ({ sources }) => authOf(sources)),
+    (mistakes) => new InvalidConfig({ mistakes }),
+  )
+
+/** Everything that settings may be read from. */
+const open = Effect.fnUntraced(function* (flags: Reading.Sources["flags"]) {
+  const named = yield* Reading.readAll({ config: configFile }, { flags, lookup: Reading.nothing })
+  const file = yield* ConfigFile.load(named.config)
+  const sources: Reading.Sources = { flags, lookup: ConfigFile.lookup(file) }
+  return { file, sources }
+})
+
+const authOf = (sources: Reading.Sources) =>
+  Effect.flatMap(Reading.readAll(AuthSettings.auth, sources), AuthSettings.load)
+
 const explainOrMistakes = (
   flags: Reading.Sources["flags"],
 ): Effect.Effect<Explained, Mistakes, FileSystem.FileSystem | Stdio.Stdio> =>
   Effect.gen(function* () {
-    const named = yield* Reading.readAll({ config: configFile }, { flags, lookup: Reading.nothing })
-    const file = yield* ConfigFile.load(named.config)
-    const sources = { flags, lookup: ConfigFile.lookup(file) }
-
-    const authentication = yield* Effect.result(
-      Effect.flatMap(Reading.readAll(AuthSettings.auth, sources), AuthSettings.load),
-    )
+    const { file, sources } = yield* open(flags)
+    const authentication = yield* Effect.result(authOf(sources))
     // Whether wrong settings were to turn it on is not known: then nothing is held against the others.
     const authenticates = Result.isFailure(authentication) || authentication.success !== undefined
     const parts = yield* Effect.all(
