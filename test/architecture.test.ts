@@ -45,6 +45,10 @@ const linesOf = (file: string): ReadonlyArray<Line> =>
     .split("\n")
     .map((text, index) => ({ file, number: index + 1, text }))
 
+/** Written by a program, so that what is for readers does not hold for it. */
+const isGenerated = (file: string) => file.startsWith("gateway/protocol/gen/")
+const written = files.filter((file) => !isGenerated(file))
+
 const roomOf = (file: string) => file.split("/")[0]!
 const isIn = (...rooms: ReadonlyArray<string>) => {
   return ({ file }: Line) => rooms.includes(roomOf(file))
@@ -125,12 +129,12 @@ describe("files", () => {
   it(`have at most ${maxLines} lines`, () => {
     refuse(
       `the last of more than ${maxLines} lines`,
-      files.flatMap((file) => linesOf(file).slice(-1)).filter(({ number }) => number > maxLines),
+      written.flatMap((file) => linesOf(file).slice(-1)).filter(({ number }) => number > maxLines),
     )
   })
 
   it("begin by saying what they do", () => {
-    const first = files.map((file) => linesOf(file).find(({ text }) => !text.startsWith("#!"))!)
+    const first = written.map((file) => linesOf(file).find(({ text }) => !text.startsWith("#!"))!)
     refuse(
       "no header",
       first.filter(({ text }) => !text.startsWith("/**")),
@@ -138,7 +142,7 @@ describe("files", () => {
   })
 
   it("document every export", () => {
-    const undocumented = files.flatMap((file) => {
+    const undocumented = written.flatMap((file) => {
       const lines = linesOf(file)
       const names = new Set<string>()
       return lines.filter(({ number, text }) => {

@@ -56,6 +56,11 @@ export const parse = (body: Uint8Array, maxDepth: number): Result.Result<unknown
     const at = Utf8.malformedAt(body) ?? 0
     return fail("decode", "UTF-8", `byte 0x${(body[at] ?? 0).toString(16)} at offset ${at}`)
   }
+  return parseText(text, maxDepth)
+}
+
+/** The same of a text, where a body holds JSON beside other things. */
+export const parseText = (text: string, maxDepth: number): Result.Result<unknown, CodecError> => {
   if (JsonDepth.exceeds(text, maxDepth)) return fail("decode", levels(maxDepth), "more")
   try {
     return Result.succeed(JSON.parse(text))

@@ -24,6 +24,7 @@ import * as Presence from "./Presence.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
 import type { ClientFrame } from "./protocol/ClientMessage.ts"
 import * as JsonProtocol from "./protocol/JsonProtocol.ts"
+import * as ProtobufProtocol from "./protocol/ProtobufProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
 import { RandomText } from "./RandomText.ts"
 import * as Services from "./Services.ts"
@@ -74,10 +75,14 @@ export interface Options {
   readonly server: { readonly name: string; readonly version: string }
 }
 
-/** Protocol version 1 in JSON, as docs/protocol.md has it. */
+const json = JsonProtocol.make()
+const protobuf = ProtobufProtocol.make()
+
+/** Protocol version 1, as docs/protocol.md has it: in Protobuf for whoever begins with anything but a JSON object. */
 export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.fromCodec({
   name: "longline",
-  codec: JsonProtocol.make(),
+  codec: json,
+  codecFor: (firstBody) => (firstBody[0] === JsonProtocol.firstByte ? json : protobuf),
   layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxFrameBytesBeforeConnect }),
   maxOutboundFrameBytes: maxServerFrameBytes,
   goodbye: (reason) => {

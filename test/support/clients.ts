@@ -1,5 +1,5 @@
 /**
- * A client of the gateway over a memory wire: sends objects, takes objects, in virtual time.
+ * A client of the gateway over a memory wire: sends objects, takes objects, in either encoding and virtual time.
  * Checks nothing: what came is for the test to judge.
  */
 import * as Cause from "effect/Cause"
@@ -17,6 +17,7 @@ import * as Policy from "../../src/gateway/Policy.ts"
 import * as Drain from "../../src/server/Drain.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
+import * as Envelopes from "./envelopes.ts"
 import { frames } from "./frames.ts"
 
 const layout = FrameLayout.makeUnsafe({ maxFrameBytes: 2 ** 21 })
@@ -52,7 +53,18 @@ export const lastOf = (client: Client): Effect.Effect<Message | "closed"> =>
 /** A body of so many bytes that fits no message. */
 export const nonsense = (bytes: number): string => JSON.stringify({ type: "nonsense", pad: "x".repeat(bytes - 28) })
 
-const make = (wire: MemoryWire): Client => {
+/** How a client's messages become bodies, and bodies messages. */
+interface Encoding {
+  readonly write: (message: object) => string | Uint8Array
+  readonly read: (body: Uint8Array) => unknown
+}
+
+const json: Encoding = {
+  write: (message) => JSON.stringify(message),
+  read: (body) => JSON.parse(String(Buffer.from(body))),
+}
+
+const make = (wire: MemoryWire, encoding: Encoding): Client => {
   const decoder = FrameDecoder.make(layout)
   const ready: Array<Message> = []
   const next: Client["next"] = Effect.suspend(() => {
@@ -62,14 +74,13 @@ const make = (wire: MemoryWire): Client => {
       onFailure: (cause) => (Cause.hasInterrupts(cause) ? Effect.interrupt : Effect.succeed("closed" as const)),
       onSuccess: (chunks) => {
         for (const body of chunks.flatMap((chunk) => decoder.push(chunk))) {
-          if (body.length > 0) ready.push(JSON.parse(Buffer.from(body).toString()) as Message)
+          if (body.length > 0) ready.push(encoding.read(body) as Message)
         }
         return next
       },
     })
   })
-  const send: Client["send"] = (...messages) =>
-    void wire.writeUnsafe([frames(...messages.map((message) => JSON.stringify(message)))])
+  const send: Client["send"] = (...messages) => void wire.writeUnsafe([frames(...messages.map(encoding.write))])
   return {
     wire,
     send,
@@ -103,18 +114,18 @@ export const gateway = Effect.fnUntraced(function* (options: Partial<Gateway.Opt
     ),
     scope,
   )
-  const dial = Effect.map(
-    Effect.provideContext(
-      MemoryTransport.MemoryTransport.use((memory) => Effect.orDie(memory.connect)),
-      built,
-    ),
-    make,
+  const wire = Effect.provideContext(
+    MemoryTransport.MemoryTransport.use((memory) => Effect.orDie(memory.connect)),
+    built,
   )
+  const dial = Effect.map(wire, (wire) => make(wire, json))
+  /** A client that speaks Protobuf; `data` in its messages is as the gateway carries it. */
+  const dialProtobuf = Effect.map(wire, (wire) => make(wire, Envelopes))
   /** A client that has connected, with the rest of its `connect`. */
   const connect = Effect.fnUntraced(function* (rest: object = {}) {
     const client = yield* dial
     const connected = yield* client.ask({ type: "connect", id: 1, version: 1, ...rest })
     return { ...client, connected: connected as Message }
   })
-  return { dial, connect, engine: Context.get(built, Engine) }
+  return { dial, dialProtobuf, connect, engine: Context.get(built, Engine) }
 })

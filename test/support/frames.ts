@@ -12,4 +12,4 @@ export const frame = (body: string | Uint8Array): Buffer => {
 }
 
 /** Frames side by side, as one read brings them. */
-export const frames = (...bodies: ReadonlyArray<string>): Buffer => Buffer.concat(bodies.map(frame))
+export const frames = (...bodies: ReadonlyArray<string | Uint8Array>): Buffer => Buffer.concat(bodies.map(frame))

@@ -36,6 +36,12 @@ export const SubscriptionEntry = Schema.StructWithRest(Schema.Struct({ channel: 
   Schema.Record(Schema.String, Schema.Unknown),
 ])
 
+/**
+ * Subscriptions that may ride in `connect`: what fits into JSON of 16 KiB. In Protobuf an empty one takes two bytes, and to
+ * say what is wrong with one takes 10 µs.
+ */
+export const maxEntries = 1024
+
 /** `version` is any: one that is not supported has a bye of its own. Subscriptions are entries, still to be judged. */
 export const Connect = Schema.Struct({
   type: Schema.tag("connect"),
@@ -44,7 +50,7 @@ export const Connect = Schema.Struct({
   token: Schema.optionalKey(Schema.String),
   session: Schema.optionalKey(Schema.Struct({ id: Schema.String, key: Schema.String })),
   client: Schema.optionalKey(Schema.Struct({ name: Schema.String, version: Schema.String })),
-  subscriptions: Schema.optionalKey(Schema.Array(SubscriptionEntry)),
+  subscriptions: Schema.optionalKey(Schema.Array(SubscriptionEntry).check(Schema.isMaxLength(maxEntries))),
 })
 
 /** Always the first message; each subscription in it is one, or what is wrong with it. */

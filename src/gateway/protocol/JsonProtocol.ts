@@ -12,6 +12,9 @@ import * as Data from "./Data.ts"
 import * as Judge from "./Judge.ts"
 import type * as ServerMessage from "./ServerMessage.ts"
 
+/** `{`: no `Envelope` begins with it. */
+export const firstByte = 0x7b
+
 /** The gateway's codec for JSON: what a client sends, and what it is sent. */
 export const make = (options?: {
   /** How deep arrays and objects may nest. Default: `JsonCodec.defaultMaxDepth`. */
@@ -22,15 +25,13 @@ export const make = (options?: {
     name: "json",
     decode: (body) => {
       // Nothing may come before the object, so its first byte tells it from every other JSON value.
-      if (body[0] !== leftBrace) return Result.fail(notAnObject(body))
+      if (body[0] !== firstByte) return Result.fail(notAnObject(body))
       return Result.map(JsonCodec.parse(body, maxDepth), (object) => frameOf(object as JsonObject))
     },
     // Messages are of our own making and their data came out of a codec: there is nothing left to validate.
     encode: (message) => Result.succeed(textOf(message)),
   }
 }
-
-const leftBrace = 0x7b
 
 const notAnObject = (body: Uint8Array): CodecError =>
   new CodecError({
