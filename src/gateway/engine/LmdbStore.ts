@@ -23,6 +23,9 @@ export const defaultReserveBytes = 64 * 1024 * 1024
 /** A transaction that takes longer has failed. */
 export const commitTimeoutMs = 30_000
 
+/** Closing takes no longer: whoever is left behind ends with the process. */
+const closeTimeoutMs = 2000
+
 /** Address space, not memory: mapped once, so that the file does not have to be mapped anew while it grows to this. */
 const mapBytes = 2 ** 36
 
@@ -123,12 +126,9 @@ export const openUnsafe = (options: {
         const { bavail, bsize } = statfsSync(directory)
         return bavail * bsize > reserveBytes
       },
-      close: async (clean) => {
-        if (clean) {
-          root.putSync(runKey, Records.run({ ...current, clean }))
-          await root.flushed
-        }
-        await root.close()
+      close: (clean) => {
+        if (clean) root.putSync(runKey, Records.run({ ...current, clean }))
+        return within(closeTimeoutMs, "closed", root.close())
       },
     }
   } catch (cause) {
@@ -175,23 +175,32 @@ const makeCommit =
   (root: RootDatabase<Buffer, Buffer>, sync: Sync): LmdbStore["commit"] =>
   async (batch, writes) => {
     let isSettled = false
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not written after ${commitTimeoutMs} ms`)), commitTimeoutMs)
-    })
     // It succeeds when the transaction is synced: LMDB commits, which makes it visible, and syncs before it returns.
     const synced = root.batch(() => {
       void root.put(stateKey, Records.state(writes()))
     })
+    const done = sync === "os" ? Promise.race([synced, whenVisible(root, batch, () => isSettled)]) : synced
     try {
-      await Promise.race(sync === "os" ? [synced, late, whenVisible(root, batch, () => isSettled)] : [synced, late])
+      await within(commitTimeoutMs, "written", done)
     } catch (error) {
       throw await reasonOf(error)
     } finally {
       isSettled = true
-      clearTimeout(timer)
     }
   }
+
+/** After a failure the library waits for promises that it broke. */
+const within = async (ms: number, what: string, done: Promise<unknown>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not ${what} after ${ms} ms`)), ms)
+  })
+  try {
+    await Promise.race([done, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
 
 /** What is visible was written to the system before. It is a matter of fractions of a millisecond, and nothing tells. */
 const whenVisible = async (root: RootDatabase<Buffer, Buffer>, batch: number, isSettled: () => boolean) => {

@@ -23,6 +23,21 @@ const readyOf = (publisher: Spawned.Spawned) =>
   publisher.line("its ready line", (line) => /^ready (\d+)$/.exec(line)?.[1])
 
 describe("LMDB engine", () => {
+  it.live("refuses a directory while another process has it, and opens it when that one was killed", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const first = run(directory, "always", join(directory, "..", "log"))
+      yield* Effect.promise(() => readyOf(first))
+      const error = yield* Effect.flip(Effect.scoped(open(directory)))
+      assert.strictEqual(error.reason, "InUse")
+      assert.match(error.message, /another server has it open \(process \d+\); stop that one/)
+      const second = run(directory, "always", join(directory, "..", "log"))
+      assert.strictEqual((yield* Effect.promise(() => second.exited)).code, 1)
+      yield* Effect.promise(() => first.stop("SIGKILL"))
+      yield* Effect.scoped(open(directory))
+    }),
+  )
+
   for (const sync of ["always", "os"] as const) {
     it.live(
       `loses nothing that it answered and gives no offset twice, killed ${kills} times with sync: ${sync}`,
