@@ -60,6 +60,7 @@ describe("any pattern", () => {
   })
 
   it("writes no two users alike, and each as one segment", () => {
+    const user = fc.array(fc.constantFrom("%", ":", "%3A", "%25", "a"), { maxLength: 3 }).map((parts) => parts.join(""))
     fc.assert(
       fc.property(user, user, (one, other) => {
         assert.strictEqual(Pattern.segmentOfUser(one) === Pattern.segmentOfUser(other), one === other)

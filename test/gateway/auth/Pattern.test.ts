@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { readFileSync } from "node:fs"
 import * as Pattern from "../../../src/gateway/auth/Pattern.ts"
 
 const matching = (pattern: string, names: ReadonlyArray<string>, user?: string) => {
@@ -79,21 +78,5 @@ describe("names that begin with $", () => {
   it("are matched by a pattern that begins with $ itself", () => {
     assert.deepStrictEqual(matching("$sys:*", reserved), ["$sys:revocations"])
     assert.deepStrictEqual(matching("$sys:revocations", reserved), ["$sys:revocations"])
-  })
-})
-
-describe("docs/authentication.md", () => {
-  const text = readFileSync(new URL("../../../docs/authentication.md", import.meta.url), "utf8")
-  const table = text.slice(text.indexOf("| segment of a pattern |")).split("\n\n", 1)[0]!
-  const names = (cell: string | undefined) => [...(cell ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
-
-  it("says of each pattern what it matches and what it does not", () => {
-    const rows = table.split("\n").slice(2)
-    assert.strictEqual(rows.length, 4)
-    for (const row of rows) {
-      const [pattern, matched, unmatched] = row.split("|").slice(3, 6).map(names)
-      const told = [...matched!.filter((name) => name !== "ann"), ...unmatched!]
-      assert.deepStrictEqual(matching(pattern![0]!, told, "ann"), told.slice(0, -unmatched!.length))
-    }
   })
 })
