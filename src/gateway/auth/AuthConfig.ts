@@ -100,7 +100,7 @@ export const problems = (config: AuthConfig): ReadonlyArray<AuthConfigError> => 
   }
   const misfits = (config.algorithms ?? []).filter((algorithm) => !isServedBy(source, algorithm))
   if (misfits.length > 0) {
-    const kind = source === "jwksFile" ? "" : source.startsWith("secret") ? "HS algorithms" : "RS, PS, ES and EdDSA"
+    const kind = source.startsWith("secret") ? "HS algorithms" : "RS, PS, ES and EdDSA"
     found.push(
       refuse(config, "algorithms", `${kind} only, because ${source} is given: ${misfits.join(", ")} cannot be`),
     )

@@ -5,6 +5,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto"
+import * as Shown from "../../codec/Shown.ts"
 import * as Algorithm from "./Algorithm.ts"
 
 /** A key, and all that it may be used for. */
@@ -78,10 +79,11 @@ export const ofJwks = (
   if (Result.isFailure(parsed)) return Result.fail(`a JSON Web Key Set of at most ${maxKeys} keys`)
   const keys: Array<VerificationKey> = []
   const skipped: Array<string> = []
-  for (const [index, jwk] of parsed.success.keys.entries()) {
-    const key = ofJwk(jwk, options)
+  for (const [index, member] of parsed.success.keys.entries()) {
+    const jwk = Result.getOrUndefined(decodeJwk(member))
+    const key = jwk === undefined ? Result.fail("it is malformed") : ofJwk(jwk, options)
     if (Result.isSuccess(key)) keys.push(key.success)
-    else skipped.push(`key ${jwk.kid === undefined ? index : JSON.stringify(jwk.kid)}: ${key.failure}`)
+    else skipped.push(`key ${jwk?.kid === undefined ? index : Shown.value(jwk.kid)}: ${key.failure}`)
   }
   if (keys.length > 0) return Result.succeed({ keys, skipped })
   return Result.fail(`a JSON Web Key Set with a key that can be used${skipped.map((why) => `; ${why}`).join("")}`)
@@ -112,8 +114,10 @@ const Jwk = Schema.StructWithRest(
 )
 type Jwk = typeof Jwk.Type
 
+const decodeJwk = Schema.decodeUnknownResult(Jwk)
+
 const decodeJwks = Schema.decodeUnknownResult(
-  Schema.fromJsonString(Schema.Struct({ keys: Schema.Array(Jwk).check(Schema.isMaxLength(maxKeys)) })),
+  Schema.fromJsonString(Schema.Struct({ keys: Schema.Array(Schema.Unknown).check(Schema.isMaxLength(maxKeys)) })),
 )
 
 const ofJwk = (

@@ -93,6 +93,7 @@ describe("a key set", () => {
       { ...p256.privateKey.export({ format: "jwk" }), kid: "g" },
       { kty: "new" },
       { kty: "oct", k: "c2hvcnQ", kid: "h" },
+      { kty: "oct", kid: 1 },
     )
     assert.deepStrictEqual<unknown>(
       parse(text),
@@ -111,6 +112,7 @@ describe("a key set", () => {
           `key "g": it is a private key`,
           "key 9: it is malformed, or of a kind that is not known",
           `key "h": it is too weak, or of a kind without an algorithm`,
+          "key 11: it is malformed",
         ],
       }),
     )
@@ -132,18 +134,12 @@ describe("a key set", () => {
     )
   })
 
-  it.each([
-    "",
-    "{",
-    "[]",
-    "{}",
-    `{"keys":{}}`,
-    `{"keys":[1]}`,
-    `{"keys":[{"kid":"a"}]}`,
-    jwks(...Array.from({ length: 101 }, () => ({ kty: "x" }))),
-  ])("is not what is in %s", (text) => {
-    assert.deepStrictEqual(parse(text), Result.fail("a JSON Web Key Set of at most 100 keys"))
-  })
+  it.each(["", "{", "[]", "{}", `{"keys":{}}`, jwks(...Array.from({ length: 101 }, () => ({ kty: "x" })))])(
+    "is not what is in %s",
+    (text) => {
+      assert.deepStrictEqual(parse(text), Result.fail("a JSON Web Key Set of at most 100 keys"))
+    },
+  )
 
   it("may have a hundred keys", () => {
     const key = jwkOf(ec("P-256"))
