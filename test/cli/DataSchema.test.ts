@@ -70,7 +70,7 @@ describe("a data schema", () => {
     [{ type: "object", dependentRequired: { a: ["b"] } }, { a: 1 }, "b", "is missing"],
     [{ type: "object", properties: { toString: true }, required: ["toString"] }, {}, "toString", "is missing"],
     [
-      { if: { type: "string" }, then: { type: "string", maxLength: 1 } },
+      JSON.parse(`{ "if": { "type": "string" }, "then": { "type": "string", "maxLength": 1 } }`),
       "ab",
       "",
       `must not have more than 1 characters; it is "ab"`,
