@@ -3,15 +3,73 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as AuthConfig from "../../src/gateway/auth/AuthConfig.ts"
+import { generateKeyPairSync } from "node:crypto"
 import { longline, refused } from "./harness.ts"
 
+/** As many bytes as HS512 needs. */
+const secret = "0123456789abcdef".repeat(4)
+const keySet = JSON.stringify({ keys: [{ kty: "oct", kid: "a", k: Buffer.from(secret).toString("base64url") }] })
+const { publicKey } = generateKeyPairSync("ed25519")
+const files = {
+  "keys.json": keySet,
+  secret,
+  short: "hunter2",
+  "public.pem": publicKey.export({ format: "pem", type: "spki" }).toString(),
+}
+
 const authOf = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
-  Effect.map(longline({ args, env }), ({ config }) => config?.auth)
+  Effect.map(longline({ args, env, files }), ({ config }) => config?.auth)
 
 /** Without what is undefined. */
 const written = (config: unknown): unknown => JSON.parse(JSON.stringify(config))
 
 describe("the settings of authentication", () => {
+  it.effect.each([
+    [["--auth-secret-file", "secret"]],
+    [["--auth-public-key-file", "public.pem"]],
+    [["--auth-jwks-file", "keys.json"]],
+    // Nobody is asked: the issuer need not be there when the gateway starts.
+    [["--auth-jwks-url", "https://issuer.invalid/keys"]],
+  ] as const)("%j turns it on", ([args]) =>
+    Effect.gen(function* () {
+      assert.isDefined(yield* authOf(args))
+    }),
+  )
+
+  it.effect.each([
+    [["--auth-secret-file", "no"], "a file that can be read (ENOENT: no such file or directory)"],
+    [["--auth-secret-file", "short"], "32 bytes"],
+    [["--auth-public-key-file", "secret"], "PEM"],
+    [["--auth-jwks-file", "secret"], "JSON Web Key Set"],
+  ] as const)("%j names a file that does not hold what it should", ([args, allowed]) =>
+    Effect.gen(function* () {
+      const { exitCode, stderr } = yield* longline({ args, files })
+      assert.strictEqual(exitCode, 2)
+      assert.match(stderr, new RegExp(`^longline: ${args[0]} is "${args[1]}"; it must be .*`))
+      assert.include(stderr, allowed)
+    }),
+  )
+
+  it.effect("in a file have the names of authentication itself", () =>
+    Effect.gen(function* () {
+      const auth = {
+        jwksFile: "keys.json",
+        algorithms: ["HS256"],
+        issuer: "me",
+        audience: ["a", "b"],
+        requireExpiry: false,
+      }
+      const { config } = yield* longline({
+        args: ["--config", "l.json"],
+        files: { ...files, "l.json": JSON.stringify({ auth }) },
+      })
+      assert.deepStrictEqual(
+        written(config?.auth),
+        written({ ...AuthConfig.make({ ...auth, algorithms: ["HS256"], issuer: ["me"] }) }),
+      )
+    }),
+  )
+
   it.effect("are none unless they name keys", () =>
     Effect.gen(function* () {
       assert.isUndefined(yield* authOf([]))
@@ -31,9 +89,9 @@ describe("the settings of authentication", () => {
     Effect.gen(function* () {
       const flags = ["--auth-algorithms", "HS256,HS512", "--auth-issuer", "me", "--auth-audience", "a,b"]
       const more = ["--auth-claim", "rights", "--auth-clock-tolerance", "0ms", "--auth-max-token-bytes", "1000"]
-      const env = { LONGLINE_AUTH_SECRET: "hunter2", LONGLINE_AUTH_REQUIRE_EXPIRY: "false" }
+      const env = { LONGLINE_AUTH_SECRET: secret, LONGLINE_AUTH_REQUIRE_EXPIRY: "false" }
       const config = yield* authOf([...flags, ...more], env)
-      assert.strictEqual(Redacted.value(config!.secret!), "hunter2")
+      assert.strictEqual(Redacted.value(config!.secret!), secret)
       assert.deepStrictEqual(
         { ...config, secret: undefined },
         {

@@ -123,14 +123,14 @@ const placed =
     Reading.refuse(readings[setting], allowed)
 
 const configOf = (readings: AuthReadings): AuthConfig.AuthConfig => ({
-  ...(readings.secret.value && { secret: readings.secret.value }),
-  ...(readings.secretFile.value && { secretFile: readings.secretFile.value }),
-  ...(readings.publicKeyFile.value && { publicKeyFile: readings.publicKeyFile.value }),
-  ...(readings.jwksFile.value && { jwksFile: readings.jwksFile.value }),
-  ...(readings.jwksUrl.value && { jwksUrl: readings.jwksUrl.value }),
-  ...(readings.algorithms.value && { algorithms: readings.algorithms.value }),
-  ...(readings.issuer.value && { issuer: readings.issuer.value }),
-  ...(readings.audience.value && { audience: readings.audience.value }),
+  secret: readings.secret.value,
+  secretFile: readings.secretFile.value,
+  publicKeyFile: readings.publicKeyFile.value,
+  jwksFile: readings.jwksFile.value,
+  jwksUrl: readings.jwksUrl.value,
+  algorithms: readings.algorithms.value,
+  issuer: readings.issuer.value,
+  audience: readings.audience.value,
   claim: readings.claim.value,
   clockTolerance: readings.clockTolerance.value,
   requireExpiry: readings.requireExpiry.value,
