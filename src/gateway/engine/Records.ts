@@ -288,6 +288,7 @@ export const run = (each: Run): Buffer =>
   new Out()
     .byte(each.clean ? 1 : 0)
     .text(each.sync)
+    .text(each.file)
     .rest(each.boot)
 
 /** Who ran. */
