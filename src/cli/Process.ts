@@ -7,6 +7,8 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { readFileSync } from "node:fs"
+import type { AuthConfigError } from "../gateway/auth/AuthConfig.ts"
+import type { DirectoryError } from "../gateway/engine/DataDirectory.ts"
 import { maxGoodbyes, maxRefusalsTold } from "../server/Server.ts"
 import type { TransportError } from "../transport/Transport.ts"
 
@@ -61,6 +63,9 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{ readonly caus
   override readonly [Runtime.errorReported] = false
 }
 
+/** What keeps a gateway from starting: its address, its data directory, the keys of its tokens. */
+export type StartError = TransportError | DirectoryError | AuthConfigError
+
 /** Prints why the server cannot start. */
-export const startFailed = (error: TransportError): Effect.Effect<never, StartFailed> =>
+export const startFailed = (error: StartError): Effect.Effect<never, StartFailed> =>
   Effect.andThen(Console.error(`longline: ${error.message}`), Effect.fail(new StartFailed({ cause: error })))

@@ -1,0 +1,79 @@
+/**
+ * The layers of the gateway that a configuration describes: transport, engine, authentication, policies, limits.
+ * Reads no configuration, and starts nothing until its layer is built.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Heartbeat from "../connection/Heartbeat.ts"
+import * as Outbox from "../connection/Outbox.ts"
+import * as Access from "../gateway/Access.ts"
+import * as Auth from "../gateway/auth/Identity.ts"
+import * as JwtAuthenticator from "../gateway/auth/JwtAuthenticator.ts"
+import type { GatewayConfig } from "../gateway/config/GatewayConfig.ts"
+import * as PolicyTable from "../gateway/config/Policies.ts"
+import * as LmdbEngine from "../gateway/engine/LmdbEngine.ts"
+import * as MemoryEngine from "../gateway/engine/MemoryEngine.ts"
+import * as Gateway from "../gateway/Gateway.ts"
+import { Policies } from "../gateway/Policy.ts"
+import * as LogEvents from "../observe/LogEvents.ts"
+import * as Logging from "../observe/Logging.ts"
+import * as Admission from "../server/Admission.ts"
+import * as Drain from "../server/Drain.ts"
+import * as ServerEvents from "../server/ServerEvents.ts"
+import * as TcpTransport from "../transport/TcpTransport.ts"
+import * as TlsTransport from "../transport/TlsTransport.ts"
+import * as Process from "./Process.ts"
+
+/** The gateway with everything that it needs. Fails with what a person can mend before it starts. */
+export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartError, FileSystem.FileSystem> =>
+  Gateway.layer({
+    connectTimeout: config.connectTimeout,
+    commandsPerSecond: config.limits.commandsPerSecond,
+    sessionTtl: config.sessionTtl,
+    maxKeptSessions: config.limits.maxSessions,
+    maxSubscriptions: config.limits.maxSubscriptions,
+    server: { name: "longline", version: Process.version },
+  }).pipe(
+    Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),
+    Layer.provide([
+      transport(config),
+      engine(config),
+      authenticator(config),
+      Layer.succeed(Policies, PolicyTable.serviceOf(config.policies)),
+      Heartbeat.layer({ interval: config.heartbeatInterval, timeout: config.heartbeatTimeout }),
+      Outbox.layer({ maxBytes: config.limits.outboxBytes, maxAge: config.limits.outboxAge }),
+      Admission.layer(config),
+      Drain.layer({ grace: config.drainGrace, timeout: config.drainTimeout, forced: Process.nextSignal }),
+    ]),
+    Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),
+    Layer.provide(Logging.layer(config)),
+  )
+
+const transport = ({ listen, tls }: GatewayConfig) => {
+  if (listen._tag === "Unix") return TcpTransport.layerUnix({ path: listen.path })
+  return tls === undefined
+    ? TcpTransport.layer(listen)
+    : TlsTransport.layer({ ...listen, ...tls, key: Redacted.value(tls.key) })
+}
+
+const engine = ({ data, limits, policies }: GatewayConfig) => {
+  const options = {
+    retention: Access.retentionOf(PolicyTable.serviceOf(policies)),
+    maxChannels: limits.maxChannels,
+    keys: { maxKeys: limits.maxKeys },
+  }
+  return data === undefined
+    ? MemoryEngine.layer({ ...options, maxBytes: limits.historyBytes })
+    : LmdbEngine.layer({ ...options, ...data })
+}
+
+/** Without authentication everybody may do everything that policies allow to anyone, and the log says so. */
+const authenticator = ({ auth }: GatewayConfig) =>
+  auth === undefined
+    ? Layer.merge(
+        Auth.layerNone,
+        Layer.effectDiscard(Effect.logWarning("no authentication: whoever connects may do everything")),
+      )
+    : JwtAuthenticator.layer(auth)
