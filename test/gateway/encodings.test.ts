@@ -22,6 +22,23 @@ const heard = (client: Client) =>
     return rest
   })
 
+type Told = Message & { readonly publications: ReadonlyArray<Readonly<Record<string, unknown>>> }
+
+/** What a publication has of data. */
+const dataOf = ({ binary, data }: Readonly<Record<string, unknown>>) =>
+  binary === undefined ? { data } : { data, binary }
+
+/** What a publication has beside it. */
+const placeOf = ({ channel, epoch, from, offset, previous, tags, time }: Readonly<Record<string, unknown>>) => ({
+  channel,
+  epoch,
+  from,
+  offset,
+  previous,
+  tags,
+  time,
+})
+
 describe("a client's first body", () => {
   it.effect("in Protobuf is answered in Protobuf, with everything a client needs", () =>
     Effect.gen(function* () {
@@ -138,6 +155,43 @@ describe("clients of both encodings", () => {
         "serving",
         undefined,
       ])
+    }),
+  )
+
+  it.effect("recover and read the same history", () =>
+    Effect.gen(function* () {
+      const { json, protobuf } = yield* both
+      const bytes = Data.binary(Uint8Array.of(1, 2))
+      const first = (yield* json.ask({ type: "publish", id: 2, channel: "a", data: 1 })) as Message
+      yield* protobuf.ask({ type: "publish", id: 2, channel: "a", data: bytes, tags: { t: "v" } })
+      yield* json.ask({ type: "publish", id: 2, channel: "a", data: { x: [] } })
+      const position = { offset: 1, epoch: first["epoch"] }
+      const inProtobuf = [{ data: bytes }, { data: Data.json({ x: [] }) }]
+      const inJson = [{ data: "AQI=", binary: true }, { data: { x: [] } }]
+      const questions = [
+        { type: "subscribe", id: 3, channel: "a", position },
+        { type: "history", id: 4, channel: "a", since: position, limit: 2 },
+      ]
+      for (const question of questions) {
+        const told = (yield* json.ask(question)) as Told
+        const toldInProtobuf = (yield* protobuf.ask(question)) as Told
+        const places = [told, toldInProtobuf].map((each) => ({ ...each, publications: each.publications.map(placeOf) }))
+        assert.deepStrictEqual(places[1], places[0])
+        assert.deepStrictEqual(told.publications.map(dataOf), inJson)
+        assert.deepStrictEqual(toldInProtobuf.publications.map(dataOf), inProtobuf)
+      }
+    }),
+  )
+
+  it.effect("see each other in a channel", () =>
+    Effect.gen(function* () {
+      const { json, protobuf } = yield* both
+      for (const client of [json, protobuf])
+        yield* client.ask({ type: "subscribe", id: 2, channel: "a", presence: true })
+      const question = { type: "presence", id: 3, channel: "a" }
+      const told = (yield* protobuf.ask(question)) as Message
+      assert.deepInclude(told, { type: "presence", id: 3, channel: "a", count: 2 })
+      assert.deepStrictEqual(told, yield* json.ask(question))
     }),
   )
 })
