@@ -17,10 +17,10 @@ export const write = (store: LmdbStore.LmdbStore, head: Head, publication: Publi
   const { offset } = publication
   // Of a burst longer than the history only its end is written.
   if (offset > head.written.offset - size) {
-    void store.publications.put(Records.sorted(head.id, offset), Records.publication(publication, at))
+    store.publications.put(Records.sorted(head.id, offset), Records.publication(publication, at))
   } else if (head.first === offset) head.first++
   for (let n = 0; n < cutBatch && head.first <= offset - size && head.first < offset; n++) {
-    void store.publications.remove(Records.sorted(head.id, head.first++))
+    store.publications.remove(Records.sorted(head.id, head.first++))
   }
 }
 
@@ -33,10 +33,10 @@ export const prune = (
 ): { readonly removed: number; readonly next: number | undefined } => {
   let removed = 0
   const range = { start: Records.sorted(head.id, head.first), end: Records.sorted(head.id, head.committed + 1) }
-  for (const { key, value } of store.publications.getRange(range)) {
+  for (const { key, value } of store.publications.entries(range)) {
     const tooOld = Records.publishedAt(value) + head.retention.ageMs
     if (tooOld > age || removed === atMost) return { removed, next: tooOld }
-    void store.publications.remove(key)
+    store.publications.remove(key)
     head.first = Records.readSorted(key, 1) + 1
     removed++
   }
@@ -67,7 +67,7 @@ export const read = (store: LmdbStore.LmdbStore, head: Head, epoch: string, rang
   const page = new Publications.PageBuilder(range)
   if (isReverse ? start >= low : start <= top) {
     const keys = { start: Records.sorted(head.id, start), end: Records.sorted(head.id, end), reverse: isReverse }
-    for (const { key, value } of publications.getRange(keys)) {
+    for (const { key, value } of publications.entries(keys)) {
       const each = Records.readPublication(value, Records.readSorted(key, 1))
       if (!page.take(each.publication, each.bytes)) break
     }

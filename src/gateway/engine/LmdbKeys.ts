@@ -26,7 +26,7 @@ export class LmdbKeys {
     this.windowMs = options?.windowMs ?? Idempotency.defaultWindowMs
     this.maxKeys = options?.maxKeys ?? Idempotency.defaultMaxKeys
     this.next = store.state.nextKey
-    const [first] = store.keyOrder.getKeys({ limit: 1 })
+    const first = store.keyOrder.firstKey()
     this.oldest = first === undefined ? this.next : Records.readSorted(first, 0)
   }
 
@@ -52,8 +52,8 @@ export class LmdbKeys {
   /** Writes the use of a key that was added. */
   write(id: string): void {
     const use = this.waiting.get(id)!
-    void this.store.keys.put(Buffer.from(id), Records.keyUse(use))
-    void this.store.keyOrder.put(Records.sorted(use.number), Buffer.from(id))
+    this.store.keys.put(Buffer.from(id), Records.keyUse(use))
+    this.store.keyOrder.put(Records.sorted(use.number), Buffer.from(id))
   }
 
   /** What was written is durable. */
@@ -70,8 +70,8 @@ export class LmdbKeys {
   expire(age: number): void {
     for (let n = 0, id = this.expired(age); id !== undefined && n < expireBatch; id = this.expired(age), n++) {
       // The same key may have been used again since.
-      if (!this.waiting.has(id) && this.stored(id)?.number === this.oldest) void this.store.keys.remove(Buffer.from(id))
-      void this.store.keyOrder.remove(Records.sorted(this.oldest++))
+      if (!this.waiting.has(id) && this.stored(id)?.number === this.oldest) this.store.keys.remove(Buffer.from(id))
+      this.store.keyOrder.remove(Records.sorted(this.oldest++))
     }
   }
 

@@ -26,14 +26,34 @@ export const commitTimeoutMs = 30_000
 /** Closing takes no longer: whoever is left behind ends with the process. */
 const closeTimeoutMs = 2000
 
+/** Turns of the event loop in which a transaction usually becomes visible: after them it is looked for less often. */
+const eagerTurns = 16
+
 /** Address space, not memory: mapped once, so that the file does not have to be mapped anew while it grows to this. */
 const mapBytes = 2 ** 36
 
 /** Adds its writes when called, and says what the state is with them. */
 export type Writes = () => Records.State
 
-/** An ordered map of bytes. */
-export type Table = Database<Buffer, Buffer>
+/** Which entries to read: from `start`, to before `end`. */
+export interface Span {
+  readonly start?: Buffer
+  readonly end?: Buffer
+  readonly reverse?: boolean
+  readonly limit?: number
+}
+
+/** An ordered map of bytes. What is put and removed is so from the next transaction on, and read after it. */
+export interface Table {
+  readonly get: (key: Buffer) => Buffer | undefined
+  readonly entries: (span: Span) => Iterable<{ readonly key: Buffer; readonly value: Buffer }>
+  readonly firstKey: () => Buffer | undefined
+  readonly put: (key: Buffer, value: Buffer) => void
+  readonly remove: (key: Buffer) => void
+  readonly size: () => number
+  /** Bytes of its pages. */
+  readonly bytes: () => number
+}
 
 /** The store, open. */
 export interface LmdbStore {
@@ -54,7 +74,10 @@ export interface LmdbStore {
    * copy, from a moment before the last promise.
    */
   readonly isEarlier: boolean
-  /** Writes the state and whatever `writes` writes, all or nothing; one at a time, with the state's next `batch`. */
+  /**
+   * Writes the state and whatever `writes` puts and removes, all or nothing; one at a time, with the state's next `batch`.
+   * Nothing is written if `writes` throws.
+   */
   readonly commit: (batch: number, writes: Writes) => Promise<void>
   /** Whether the disk has more than the reserve. */
   readonly hasSpace: () => boolean
@@ -93,7 +116,9 @@ export const openUnsafe = (options: {
   }
   try {
     claim(root, directory)
-    const table = (name: string): Table => root.openDB({ name, encoding: "binary", keyEncoding: "binary" })
+    const collected: Array<() => void> = []
+    const table = (name: string) =>
+      makeTable(root.openDB({ name, encoding: "binary", keyEncoding: "binary" }), (write) => collected.push(write))
     const tables = {
       heads: table("heads"),
       publications: table("publications"),
@@ -121,7 +146,7 @@ export const openUnsafe = (options: {
       ...tables,
       state,
       isEarlier,
-      commit: makeCommit(root, sync),
+      commit: makeCommit(root, sync, collected),
       hasSpace: () => {
         const { bavail, bsize } = statfsSync(directory)
         return bavail * bsize > reserveBytes
@@ -171,13 +196,35 @@ const claim = (root: RootDatabase<Buffer, Buffer>, directory: string) => {
   })
 }
 
+const makeTable = (db: Database<Buffer, Buffer>, collect: (write: () => void) => void): Table => {
+  const stats = () => db.getStats() as Readonly<Record<string, number>>
+  return {
+    get: (key) => db.get(key),
+    entries: (span) => db.getRange(span),
+    firstKey: () => {
+      const [first] = db.getKeys({ limit: 1 })
+      return first
+    },
+    put: (key, value) => collect(() => void db.put(key, value)),
+    remove: (key) => collect(() => void db.remove(key)),
+    size: () => stats()["entryCount"]!,
+    bytes: () => {
+      const { entryCount, overflowPages, pageSize, treeBranchPageCount, treeLeafPageCount } = stats()
+      return entryCount === 0 ? 0 : (treeBranchPageCount! + treeLeafPageCount! + overflowPages!) * pageSize!
+    },
+  }
+}
+
 const makeCommit =
-  (root: RootDatabase<Buffer, Buffer>, sync: Sync): LmdbStore["commit"] =>
+  (root: RootDatabase<Buffer, Buffer>, sync: Sync, collected: Array<() => void>): LmdbStore["commit"] =>
   async (batch, writes) => {
+    collected.length = 0
+    const state = Records.state(writes())
     let isSettled = false
     // It succeeds when the transaction is synced: LMDB commits, which makes it visible, and syncs before it returns.
     const synced = root.batch(() => {
-      void root.put(stateKey, Records.state(writes()))
+      for (const write of collected.splice(0)) write()
+      void root.put(stateKey, state)
     })
     const done = sync === "os" ? Promise.race([synced, whenVisible(root, batch, () => isSettled)]) : synced
     try {
@@ -204,8 +251,8 @@ const within = async (ms: number, what: string, done: Promise<unknown>): Promise
 
 /** What is visible was written to the system before. It is a matter of fractions of a millisecond, and nothing tells. */
 const whenVisible = async (root: RootDatabase<Buffer, Buffer>, batch: number, isSettled: () => boolean) => {
-  for (;;) {
-    await new Promise(setImmediate)
+  for (let turn = 0; ; turn++) {
+    await new Promise((resume) => (turn < eagerTurns ? setImmediate(resume) : setTimeout(resume, 1)))
     if (isSettled()) return
     root.resetReadTxn()
     const bytes = root.get(stateKey)

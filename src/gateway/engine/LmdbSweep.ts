@@ -53,7 +53,7 @@ export class LmdbSweep {
 
   /** Whether something is too old. */
   isDue(age: number): boolean {
-    const [first] = this.store.due.getKeys({ limit: 1 })
+    const first = this.store.due.firstKey()
     return first !== undefined && Records.readSorted(first, 0) <= age
   }
 
@@ -63,7 +63,7 @@ export class LmdbSweep {
     let looked = 0
     let forgotten = 0
     let room = removalBatch
-    for (const { key, value } of this.store.due.getRange({
+    for (const { key, value } of this.store.due.entries({
       end: Records.sorted(Math.floor(age) + 1),
       limit: channelBatch,
     })) {
@@ -72,7 +72,7 @@ export class LmdbSweep {
       const head = this.heads.find(value.toString())
       const isCurrent = head !== undefined && dueKey(head).equals(key)
       if (!isCurrent) {
-        void this.store.due.remove(key)
+        this.store.due.remove(key)
         continue
       }
       const { next, removed } = LmdbHistory.prune(this.store, head, age, room)
@@ -100,17 +100,17 @@ export class LmdbSweep {
   }
 
   private schedule(head: Head, deadline: number): void {
-    if (head.deadline !== Infinity) void this.store.due.remove(dueKey(head))
+    if (head.deadline !== Infinity) this.store.due.remove(dueKey(head))
     head.deadline = Math.ceil(deadline)
-    void this.store.due.put(dueKey(head), Buffer.from(head.name))
+    this.store.due.put(dueKey(head), Buffer.from(head.name))
   }
 
   /** With the epoch as `MemoryEngine` does it, and for its reason. */
   private forget(head: Head): void {
     if (head.deadline !== this.forgottenRound) this.epoch = MemoryEngine.newEpoch()
     this.forgottenRound = head.deadline
-    void this.store.due.remove(dueKey(head))
-    void this.store.heads.remove(Buffer.from(head.name))
+    this.store.due.remove(dueKey(head))
+    this.store.heads.remove(Buffer.from(head.name))
     this.heads.forget(head)
   }
 }

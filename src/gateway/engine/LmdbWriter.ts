@@ -89,7 +89,7 @@ export class LmdbWriter {
     this.life = state.life
     this.nextChannel = state.nextChannel
     this.batch = state.batch
-    this.channels = (store.heads.getStats() as { readonly entryCount: number }).entryCount
+    this.channels = store.heads.size()
     this.hasSpace = store.hasSpace()
   }
 
@@ -157,14 +157,9 @@ export class LmdbWriter {
   }
 
   counts(): Counts {
-    const stats = this.store.publications.getStats() as Record<string, number>
-    const pages = stats["treeBranchPageCount"]! + stats["treeLeafPageCount"]! + stats["overflowPages"]!
-    return {
-      channels: this.channels,
-      publications: stats["entryCount"]!,
-      bytes: stats["entryCount"] === 0 ? 0 : pages * stats["pageSize"]!,
-      keys: this.keys.size,
-    }
+    const { publications } = this.store
+    const [channels, keys] = [this.channels, this.keys.size]
+    return { channels, publications: publications.size(), bytes: publications.bytes(), keys }
   }
 
   readonly health: Effect.Effect<void, EngineError> = Effect.suspend(() => {
@@ -286,7 +281,7 @@ export class LmdbWriter {
         published.add(head)
       }
     }
-    for (const head of published) void this.store.heads.put(Buffer.from(head.name), Records.head(head))
+    for (const head of published) this.store.heads.put(Buffer.from(head.name), Records.head(head))
     const { epoch, forgottenRound } = this.sweeper
     const { batch: count, life, nextChannel } = this
     return { epoch, forgottenRound, life, age, wall, nextChannel, nextKey: this.keys.next, batch: count }

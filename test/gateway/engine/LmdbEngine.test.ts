@@ -347,6 +347,11 @@ describe("LMDB engine: a disk", () => {
       const first = yield* Effect.forkChild(publish(engine, draft("a")), { startImmediately: true })
       yield* Effect.promise(() => new Promise(setImmediate))
       yield* engine.room
+      // It is on its way: nobody has been told, and nobody reads it.
+      const { epoch } = yield* engine.position("a")
+      const nothing = { publications: [], position: { offset: 0, epoch }, prunedTo: 0, more: false }
+      assert.deepStrictEqual(yield* engine.read("a", everything), nothing)
+      assert.deepStrictEqual(yield* engine.attach("a", () => undefined), { offset: 0, epoch })
       const rest = yield* Effect.forkChild(
         publishAll(
           engine,

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as Data from "../../../src/gateway/protocol/Data.ts"
@@ -13,6 +14,33 @@ const make = (maxBytes: number, ageMs = 60_000) =>
   MemoryEngine.make({ retention: () => ({ size: 100, ageMs }), maxBytes })
 const kept = (engine: Engine["Service"], channel: string) =>
   Effect.map(engine.read(channel, everything), ({ prunedTo, publications }) => [values(publications), prunedTo])
+
+describe("Memory history", () => {
+  it("is the newest of each log up to its size, and of all up to the bytes", () => {
+    const sizes = [1, 2, 5]
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 2 }), { maxLength: 60, size: "max" }), (adds) => {
+        const history = new MemoryHistory.MemoryHistory(4 * (1 + MemoryHistory.overheadBytes))
+        const logs = sizes.map(() => new MemoryHistory.Log())
+        let model: Array<readonly [number, number]> = []
+        adds.forEach((log, index) => {
+          history.add(logs[log]!, sizes[log]!, { offset: index, previous: 0, time: 0, data: Data.json(1) }, 0)
+          const own = model.filter(([owner]) => owner === log)
+          const dropped = own.length === sizes[log] ? own[0] : undefined
+          model = [...model.filter((each) => each !== dropped), [log, index] as const].slice(-4)
+          const kept = logs.flatMap((each, owner) =>
+            Array.from({ length: each.length }, (_, place) => [owner, each.at(place)!.publication.offset] as const),
+          )
+          assert.deepStrictEqual(
+            kept.toSorted((a, b) => a[1] - b[1]),
+            model,
+          )
+          assert.deepStrictEqual([history.publications, history.bytes], [model.length, model.length])
+        })
+      }),
+    )
+  })
+})
 
 describe("Memory engine", () => {
   it.effect("delivers and answers within the call", () =>

@@ -450,8 +450,10 @@ export const engineContract = (name: string, open: Open): void => {
         yield* TestClock.adjust("29 minutes")
         assert.deepStrictEqual(yield* engine.position("a"), { offset: 2, epoch })
         assert.deepStrictEqual(yield* engine.position("b"), { offset: 1, epoch })
+        assert.deepStrictEqual(yield* publish(engine, draft("b")), { offset: 2, epoch })
+        assert.strictEqual(engine.counts().channels, 2)
         yield* engine.detach("b")
-        yield* TestClock.adjust("5 minutes")
+        yield* TestClock.adjust("31 minutes")
         yield* until(() => engine.counts().channels === 0)
       }),
     )
