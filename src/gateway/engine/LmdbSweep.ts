@@ -9,7 +9,7 @@ import type { LmdbStore } from "./LmdbStore.ts"
 import * as Records from "./Records.ts"
 
 /** Channels looked at, and publications removed, in one transaction: a few milliseconds of this thread. */
-const channelBatch = 200
+const channelBatch = 500
 const removalBatch = 1000
 
 /** What a sweep did. */

@@ -29,7 +29,7 @@ export const maxWaiting = 10_000
 export const maxWaitingBytes = 32 * 1024 * 1024
 
 /** Publications of one transaction, a few milliseconds of this thread. */
-const batchSize = 2000
+const batchSize = 1000
 
 /** Somebody to be answered. */
 interface Waiting {
