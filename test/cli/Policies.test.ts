@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Action } from "../../src/gateway/auth/Identity.ts"
 import * as Policies from "../../src/gateway/config/Policies.ts"
 import { policy as settings } from "../../src/gateway/config/PolicySettings.ts"
-import type { Policy } from "../../src/gateway/Policy.ts"
+import { open, type Policy } from "../../src/gateway/Policy.ts"
 import * as Data from "../../src/gateway/protocol/Data.ts"
 import { allowing, ownPolicy, policy } from "./defaults.ts"
 import { type Given, longline, refused } from "./harness.ts"
@@ -35,11 +35,11 @@ const accepted: ReadonlyArray<readonly [string, Partial<Policy>]> = [
   ["slowConsumer: dropOldest", { slowConsumer: "dropOldest" }],
   ["slowConsumer: latest", { slowConsumer: "latest" }],
   ["maxDataBytes: 1", { maxDataBytes: 1 }],
-  ["maxDataBytes: 64KiB", { maxDataBytes: 65_536 }],
+  ["maxDataBytes: 64KiB", {}],
   ["publishesPerSecond: 1", { publishesPerSecond: 1 }],
-  ["publishesPerSecond: 1000000", { publishesPerSecond: 1_000_000 }],
+  ["publishesPerSecond: 1000000", {}],
   ["maxSubscribers: 1", { maxSubscribers: 1 }],
-  ["maxSubscribers: 1000000", { maxSubscribers: 1_000_000 }],
+  ["maxSubscribers: 1000000", {}],
   ["allow: { subscribe: nobody }", { allow: { ...policy.allow, subscribe: "nobody" } }],
   ["allow: { publish: granted }", { allow: { ...policy.allow, publish: "granted" } }],
   ["allow: { history: users }", { allow: { ...policy.allow, history: "users" } }],
@@ -77,6 +77,7 @@ const rejected: ReadonlyArray<readonly [string, string]> = [
     "maxDataBytes: 65537",
     "maxDataBytes is 65537; it must be a size from 1 to 64KiB, written like 65536, 64KiB or 1MiB",
   ],
+  ["publishesPerSecond: 1000001", "publishesPerSecond is 1000001; it must be a whole number from 1 to 1000000"],
   ["publishesPerSecond: 0", "publishesPerSecond is 0; it must be a whole number from 1 to 1000000"],
   ["maxSubscribers: 1000001", "maxSubscribers is 1000001; it must be a whole number from 1 to 1000000"],
   ["allow: { subscribe: all }", `allow.subscribe is "all"; it must be one of nobody, granted, users, anyone`],
@@ -105,6 +106,15 @@ describe("the default policy and that of a namespace", () => {
         ]),
       })
     }),
+  )
+
+  it.effect(
+    "are, unless a file says otherwise, the open one: nothing bounds publications and subscribers but the gateway",
+    () =>
+      Effect.gen(function* () {
+        const { fallback } = yield* policiesOf("")
+        assert.deepStrictEqual({ ...fallback, publishesPerSecond: Infinity, maxSubscribers: Infinity }, open)
+      }),
   )
 
   it.effect.each(rejected)("refuse %s", ([text, complaint]) =>

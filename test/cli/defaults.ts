@@ -20,7 +20,7 @@ export const policy: Policy = {
   maxPresenceMembers: 1000,
   slowConsumer: "close",
   maxDataBytes: 65_536,
-  publishesPerSecond: 1000,
+  publishesPerSecond: 1_000_000,
   maxSubscribers: 1_000_000,
   allow: allowing("anyone"),
 }

@@ -4,14 +4,8 @@
  */
 import * as Option from "effect/Option"
 import type { Action } from "../auth/Identity.ts"
-import type { Allowed, SlowConsumer } from "../Policy.ts"
+import { type Allowed, open, type SlowConsumer } from "../Policy.ts"
 import * as Setting from "./Setting.ts"
-
-/** Publications of a channel that are kept. */
-export const defaultHistorySize = 1000
-
-/** How long they are kept. */
-export const defaultHistoryAgeMs = 600_000
 
 /** The most publications of a channel that may be kept. */
 export const maxHistorySize = 10_000_000
@@ -19,20 +13,11 @@ export const maxHistorySize = 10_000_000
 /** The longest that they may be kept: as long as positions are, 30 days. */
 export const maxHistoryAgeMs = 30 * 86_400_000
 
-/** How long a member that lost its connection is still listed. */
-export const defaultPresenceGraceMs = 15_000
+/** Publications of one connection in a second, unless it is less: `limits.commandsPerSecond` bounds them anyway. */
+export const maxPublishesPerSecond = 1_000_000
 
-/** Members of a channel above which only counts are sent. */
-export const defaultMaxPresenceMembers = 1000
-
-/** Bytes of data in one publication, request or response: what fits into a client's frame. */
-export const defaultMaxDataBytes = 64 * 1024
-
-/** Publications of one connection to a namespace in a second. */
-export const defaultPublishesPerSecond = 1000
-
-/** Subscribers of one channel: all that a gateway may have. */
-export const defaultMaxSubscribers = 1_000_000
+/** Subscribers of one channel, unless it is less: as many as there can be connections. */
+export const maxMaxSubscribers = 1_000_000
 
 /** A data schema as it is written: JSON Schema, or the path of a file with it; `true` is none. */
 export type WrittenSchema = string | true | { readonly [key: string]: unknown }
@@ -51,8 +36,8 @@ const allow = (action: Action, purpose: string): Setting.Setting<Allowed> =>
     places,
     purpose,
     choices: { nobody: "nobody", granted: "granted", users: "users", anyone: "anyone" },
-    fallback: "anyone",
-    fallbackText: "anyone",
+    fallback: open.allow[action],
+    fallbackText: open.allow[action],
   })
 
 /** The table. Keys are relative to `policy` or to a namespace. */
@@ -63,7 +48,7 @@ export const policy = {
     purpose: "publications of a channel that are kept; 0 keeps none",
     min: 0,
     max: maxHistorySize,
-    fallback: defaultHistorySize,
+    fallback: open.history.size,
   }),
   historyAge: Setting.duration({
     key: "history.age",
@@ -71,19 +56,19 @@ export const policy = {
     purpose: "how long they are kept",
     minMs: 1000,
     maxMs: maxHistoryAgeMs,
-    fallbackMs: defaultHistoryAgeMs,
+    fallbackMs: open.history.ageMs,
   }),
   recovery: Setting.toggle({
     key: "recovery",
     places,
     purpose: "whether a returning subscriber gets what it missed; needs history",
-    fallback: true,
+    fallback: open.recovery,
   }),
   presence: Setting.toggle({
     key: "presence",
     places,
     purpose: "whether subscribers may be listed",
-    fallback: true,
+    fallback: open.presence,
   }),
   presenceGrace: Setting.duration({
     key: "presenceGrace",
@@ -91,7 +76,7 @@ export const policy = {
     purpose: "how long a member that lost its connection is still listed",
     minMs: 0,
     maxMs: 600_000,
-    fallbackMs: defaultPresenceGraceMs,
+    fallbackMs: open.presenceGraceMs,
   }),
   maxPresenceMembers: Setting.integer({
     key: "maxPresenceMembers",
@@ -99,39 +84,39 @@ export const policy = {
     purpose: "members above which only their number is told",
     min: 0,
     max: 100_000,
-    fallback: defaultMaxPresenceMembers,
+    fallback: open.maxPresenceMembers,
   }),
   slowConsumer: Setting.choice<SlowConsumer, SlowConsumer>({
     key: "slowConsumer",
     places,
     purpose: "what happens to a subscriber that reads too slowly",
     choices: { close: "close", dropOldest: "dropOldest", latest: "latest" },
-    fallback: "close",
-    fallbackText: "close",
+    fallback: open.slowConsumer,
+    fallbackText: open.slowConsumer,
   }),
   maxDataBytes: Setting.size({
     key: "maxDataBytes",
     places,
     purpose: "data of one publication, request or response",
     min: 1,
-    max: defaultMaxDataBytes,
-    fallback: defaultMaxDataBytes,
+    max: open.maxDataBytes,
+    fallback: open.maxDataBytes,
   }),
   publishesPerSecond: Setting.integer({
     key: "publishesPerSecond",
     places,
     purpose: "publications of one connection in a second",
     min: 1,
-    max: 1_000_000,
-    fallback: defaultPublishesPerSecond,
+    max: maxPublishesPerSecond,
+    fallback: maxPublishesPerSecond,
   }),
   maxSubscribers: Setting.integer({
     key: "maxSubscribers",
     places,
     purpose: "subscribers of one channel",
     min: 1,
-    max: defaultMaxSubscribers,
-    fallback: defaultMaxSubscribers,
+    max: maxMaxSubscribers,
+    fallback: maxMaxSubscribers,
   }),
   allowSubscribe: allow("subscribe", "who may subscribe"),
   allowPublish: allow("publish", "who may publish"),
@@ -153,6 +138,12 @@ export const policy = {
   } satisfies Setting.Setting<WrittenSchema>,
 } as const
 
+const granted = (setting: Setting.Setting<Allowed>): Setting.Setting<Allowed> => ({
+  ...setting,
+  fallback: "granted",
+  fallbackText: "granted",
+})
+
 /** The table where authentication is configured: what nobody was granted, nobody may do, unless a file says otherwise. */
 export const policyWithAuthentication = {
   ...policy,
@@ -162,8 +153,4 @@ export const policyWithAuthentication = {
   allowPresence: granted(policy.allowPresence),
   allowServe: granted(policy.allowServe),
   allowRequest: granted(policy.allowRequest),
-}
-
-function granted(setting: Setting.Setting<Allowed>): Setting.Setting<Allowed> {
-  return { ...setting, fallback: "granted", fallbackText: "granted" }
 }
