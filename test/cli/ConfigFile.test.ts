@@ -214,6 +214,7 @@ describe("a file that is none", () => {
     ["l.ini", "", `--config is "l.ini"; it must be the path of a file whose name ends in .yaml, .yml, .json or .toml`],
     ["l.yaml", "- listen", "l.yaml: it holds array of 1, not keys with values"],
     ["l.json", `"listen"`, `l.json: it holds "listen", not keys with values`],
+    ["l.yaml", Buffer.from([0xff]), `--config is "l.yaml"; it must be a file of UTF-8 text`],
     ["l.yaml", "a: 1\na: 2", "l.yaml:2:1: a is there twice"],
     ["l.yaml", " ".repeat(262_145), `--config is "l.yaml"; it must be a file of at most 256KiB`],
   ] as const)("%s is refused", ([name, text, complaint]) =>

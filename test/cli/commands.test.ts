@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import * as Toml from "smol-toml"
-import * as Yaml from "yaml"
 import type { Setting } from "../../src/gateway/config/Setting.ts"
 import { settings } from "../../src/gateway/config/Settings.ts"
 import type { GatewayConfig } from "../../src/gateway/config/GatewayConfig.ts"
@@ -178,14 +177,13 @@ describe("print-config", () => {
             const { config } = JSON.parse(yield* print({ ...given, args: ["--config", "l.json", ...args] }, "--json"))
             assert.deepStrictEqual(yield* from("a.yaml", yaml), before)
             assert.deepStrictEqual(yield* from("b.json", JSON.stringify(config)), before)
-            assert.deepStrictEqual(yield* from("c.yaml", Yaml.stringify(config)), before)
-            assert.deepStrictEqual(yield* from("d.toml", Toml.stringify(config)), before)
+            assert.deepStrictEqual(yield* from("c.toml", Toml.stringify(config)), before)
           }),
         )
       }),
-      { numRuns: 20 },
+      { numRuns: 15 },
     )
-  })
+  }, 60_000)
 })
 
 const secretOf = ({ LONGLINE_AUTH_SECRET: secret }: Readonly<Record<string, string>>): Record<string, string> =>

@@ -20,7 +20,7 @@ export interface Given {
   readonly args?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   /** Path to contents. Every other path does not exist. */
-  readonly files?: Readonly<Record<string, string>>
+  readonly files?: Readonly<Record<string, string | Uint8Array>>
   readonly stdin?: string
   readonly terminal?: boolean
   /** What the gateway does with its config, instead of ending well. */
@@ -82,7 +82,7 @@ const platform = ({ args = [], env = {}, files = {}, stdin = "", terminal = fals
     FileSystem.layerNoop({
       stream: (path) => Stream.fromEffect(bytesOf(files, path)),
       readFile: (path) => bytesOf(files, path),
-      readFileString: (path) => Effect.map(bytesOf(files, path), String),
+      readFileString: (path) => Effect.map(bytesOf(files, path), (bytes) => Buffer.from(bytes).toString()),
     }),
     Path.layer,
     Layer.succeed(
@@ -102,10 +102,11 @@ const platform = ({ args = [], env = {}, files = {}, stdin = "", terminal = fals
     ),
   )
 
-const bytesOf = (files: Readonly<Record<string, string>>, path: string) =>
+const bytesOf = (files: Readonly<Record<string, string | Uint8Array>>, path: string) =>
   Effect.suspend(() => {
-    const text = files[path]
-    return text === undefined ? Effect.fail(noSuchFile(path)) : Effect.succeed(Buffer.from(text))
+    const contents = files[path]
+    if (contents === undefined) return Effect.fail(noSuchFile(path))
+    return Effect.succeed(typeof contents === "string" ? Buffer.from(contents) : contents)
   })
 
 const noSuchFile = (path: string): PlatformError.PlatformError =>

@@ -1,7 +1,9 @@
 /** What a person meets first: `node dist/main.js` with help, mistakes and files of the real system. Needs a build. */
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url))
@@ -63,5 +65,43 @@ describe("node dist/main.js", () => {
       longline(["--tls-cert", "/", "--tls-key", "/no/k.pem"]),
       refused(`--tls-cert is "/"; it must be a file that can be read (EISDIR: illegal operation on a directory, read)`),
     )
+  })
+
+  it("check-config reads real files, and ends with code 1 and a line for each mistake", () => {
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    try {
+      const [config, schema] = [join(directory, "longline.yaml"), join(directory, "price.json")]
+      writeFileSync(config, `listen: { port: 0 }\npolicy: { schema: ${JSON.stringify(schema)} }\n`)
+      writeFileSync(schema, `{ "type": "number" }`)
+      const check = () => longline(["check-config", "--config", config])
+      assert.deepStrictEqual(check(), { status: 0, stdout: "the configuration is valid\n", stderr: "" })
+
+      rmSync(schema)
+      assert.deepStrictEqual(check(), {
+        status: 1,
+        stdout: "",
+        stderr:
+          `longline: ${config}:2: policy.schema is "${schema}"; it must be a file that can be read ` +
+          `(ENOENT: no such file or directory, open '${schema}')\n`,
+      })
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+
+  it("a device without an end is read no further than the limit", () => {
+    assert.deepStrictEqual(
+      longline(["--tls-cert", "/dev/zero", "--tls-key", "/no/k.pem"]),
+      refused(`--tls-cert is "/dev/zero"; it must be a file of at most 256KiB`),
+    )
+  })
+
+  it("print-config prints the environment's settings with their variables, and no secret", () => {
+    const secret = "0123456789abcdef0123456789abcdef"
+    const { status, stdout, stderr } = longline(["print-config"], { LONGLINE_PORT: "1", LONGLINE_AUTH_SECRET: secret })
+    assert.deepStrictEqual([status, stderr], [0, ""])
+    assert.include(stdout, "\n  port: 1  # set by LONGLINE_PORT\n")
+    assert.include(stdout, "\n  # secret: ***  # set by LONGLINE_AUTH_SECRET\n")
+    assert.notInclude(stdout, secret)
   })
 })
