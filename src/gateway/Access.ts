@@ -2,16 +2,19 @@
  * Which policy a name is under, and who everybody is while there is no authentication: the two rules that no
  * configuration changes. Names that begin with `$sys` are the gateway's own.
  */
-import type { Identity } from "./auth/Identity.ts"
-import * as Auth from "./auth/Identity.ts"
+import * as Result from "effect/Result"
+import { anonymous, type Identity } from "./auth/Identity.ts"
+import * as Revocations from "./auth/Revocations.ts"
+import * as Journal from "./Journal.ts"
+import * as RevocationFeed from "./RevocationFeed.ts"
 import type { Retention } from "./engine/Engine.ts"
 import type { Policies, Policy } from "./Policy.ts"
 
 /** What the names of the gateway's own channels begin with. */
 export const reservedPrefix = "$sys"
 
-/** Only a token that names them opens these channels. What is published there is kept for a day. */
-export const systemPolicy: Policy = {
+/** Only a token that names them opens these channels. What is published there is kept for a day, or until it is too much. */
+const systemPolicy: Policy = {
   history: { size: 100_000, ageMs: 24 * 3_600_000 },
   recovery: true,
   presence: false,
@@ -31,14 +34,30 @@ export const systemPolicy: Policy = {
   },
 }
 
+/** What is revoked has to be understood, or nobody would be. */
+const revocationsPolicy: Policy = {
+  ...systemPolicy,
+  history: { size: Revocations.defaultMaxRevocations, ageMs: 365 * 24 * 3_600_000 },
+  validate: (data) => {
+    const revocation = RevocationFeed.parse(data)
+    return Result.isFailure(revocation) ? revocation.failure : undefined
+  },
+}
+
+/** What happened is told by the gateway alone. */
+const journalPolicy: Policy = { ...systemPolicy, allow: { ...systemPolicy.allow, publish: "nobody" } }
+
 /** The policy of each name: that of its namespace, or the system's. */
 export const policyOf =
   (policies: Policies["Service"]) =>
-  (name: string): Policy =>
-    name.startsWith(reservedPrefix) ? systemPolicy : policies.of(name)
+  (name: string): Policy => {
+    if (!name.startsWith(reservedPrefix)) return policies.of(name)
+    if (name === Revocations.channel) return revocationsPolicy
+    return name === Journal.channel ? journalPolicy : systemPolicy
+  }
 
 /** Everybody, while there is no authentication: whatever can be granted is granted. */
-export const unrestricted: Identity = { ...Auth.anonymous, grants: () => true }
+export const unrestricted: Identity = { ...anonymous, grants: () => true }
 
 /** What an engine keeps of a channel. */
 export const retentionOf =

@@ -29,7 +29,7 @@ export interface Subscriber<in Encoded> {
   /** Whose own publications may be withheld from it. */
   readonly connection: string
   /** Must return at once and not throw. May leave; must neither publish nor join. */
-  readonly deliver: (publication: Encoded, offset: number) => void
+  readonly deliver: (encoded: Encoded, publication: Server.Publication) => void
 }
 
 /** A channel with subscribers. */
@@ -140,13 +140,13 @@ export const make = Effect.fnUntraced(function* <Encoded>(
   const deliver =
     (channel: Channel<Encoded>): Deliver =>
     (publication, epoch, withheldFrom) => {
-      const { offset } = publication
       const { name, subscribers } = channel
-      channel.top = { offset, epoch }
+      channel.top = { offset: publication.offset, epoch }
       if (subscribers.size === 0) return
-      const encoded = encode(messageOf(name, epoch, publication))
+      const message = messageOf(name, epoch, publication)
+      const encoded = encode(message)
       for (const subscriber of subscribers) {
-        if (withheldFrom === undefined || subscriber.connection !== withheldFrom) subscriber.deliver(encoded, offset)
+        if (withheldFrom === undefined || subscriber.connection !== withheldFrom) subscriber.deliver(encoded, message)
       }
     }
 

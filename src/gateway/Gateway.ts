@@ -16,9 +16,12 @@ import * as Server from "../server/Server.ts"
 import type { Transport } from "../transport/Transport.ts"
 import * as Access from "./Access.ts"
 import { Authenticator } from "./auth/Identity.ts"
+import * as Revocations from "./auth/Revocations.ts"
 import * as Channels from "./Channels.ts"
+import type { Encoded } from "./Encoded.ts"
 import { Engine } from "./engine/Engine.ts"
 import * as Expiry from "./Expiry.ts"
+import * as Journal from "./Journal.ts"
 import { Policies } from "./Policy.ts"
 import * as Presence from "./Presence.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
@@ -28,7 +31,9 @@ import * as ProtobufProtocol from "./protocol/ProtobufProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
 import { RandomText } from "./RandomText.ts"
 import * as Services from "./Services.ts"
+import * as RevocationFeed from "./RevocationFeed.ts"
 import * as Serve from "./Serve.ts"
+import type { Session } from "./Session.ts"
 import * as Sessions from "./Sessions.ts"
 import type { Shared } from "./Shared.ts"
 import * as Subscriptions from "./Subscriptions.ts"
@@ -69,6 +74,8 @@ export interface Options {
   readonly maxPresenceMembers?: number
   /** Reads for recovery under way. Default: 1 000. */
   readonly maxReads?: number
+  /** Whether to publish in `$sys:connections` who connects and who has gone. Default: false. */
+  readonly journal?: boolean
   /** How long the engine may take to attach or to read, in milliseconds. Default: 5 000. */
   readonly engineTimeoutMs?: number
   /** What clients are told the server is. */
@@ -136,17 +143,27 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   const { maxKeptSessions, maxPresenceMembers, maxSubscriptions, maxSubscribedChannels, maxReads } = options
   const engineTimeoutMs = options.engineTimeoutMs ?? Channels.defaultEngineTimeoutMs
   const sessionTtlMs = Duration.toMillis(Duration.fromInputUnsafe(options.sessionTtl ?? Sessions.defaultTtlMs))
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const warn = (message: string, facts: object) => void run(Effect.logWarning(message, facts))
+  const channels = yield* Channels.make<Encoded>({
+    policyOf,
+    encode,
+    engineTimeoutMs,
+    ...(maxSubscribedChannels !== undefined && { maxChannels: maxSubscribedChannels }),
+    ...(maxReads !== undefined && { maxReads }),
+  })
+  const sessions = Sessions.make<Session>({
+    now: monotonic,
+    random,
+    ttlMs: sessionTtlMs,
+    ...(maxKeptSessions !== undefined && { maxKept: maxKeptSessions }),
+  })
+  const revocations = Revocations.make({ now })
   const shared: Shared = {
     engine,
     authenticator,
     policyOf,
-    channels: yield* Channels.make({
-      policyOf,
-      encode,
-      engineTimeoutMs,
-      ...(maxSubscribedChannels !== undefined && { maxChannels: maxSubscribedChannels }),
-      ...(maxReads !== undefined && { maxReads }),
-    }),
+    channels,
     presence: Presence.make({
       now,
       monotonic,
@@ -154,12 +171,12 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
       ...(maxPresenceMembers !== undefined && { maxMembers: maxPresenceMembers }),
     }),
     services: Services.make({ now: monotonic }),
-    sessions: Sessions.make({
-      now: monotonic,
-      random,
-      ttlMs: sessionTtlMs,
-      ...(maxKeptSessions !== undefined && { maxKept: maxKeptSessions }),
-    }),
+    sessions,
+    revocations,
+    journal:
+      options.journal === true
+        ? Journal.make(engine, (reason) => warn("an entry of the lifecycle journal was lost", { reason }))
+        : undefined,
     expiry: Expiry.make(now),
     maxSubscriptions: maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions,
     engineTimeoutMs,
@@ -178,5 +195,13 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
     now,
     monotonic,
   }
+  // Without knowing what was revoked, nobody is let in.
+  yield* RevocationFeed.follow({
+    engine,
+    channels,
+    revocations,
+    onRevoked: () => sessions.each((session) => session.endIfRevoked()),
+    onRefused: (reason) => warn("a revocation has no effect", { reason }),
+  }).pipe(Effect.catch(({ message }) => Effect.die(new Error(`revocations could not be read: ${message}`))))
   return shared
 })

@@ -3,6 +3,7 @@
  * Handles no message itself, and keeps nothing of a client: its `Session` does.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
 import * as CloseReason from "../connection/CloseReason.ts"
 import type { Connection, ConnectionError } from "../connection/Connection.ts"
@@ -58,11 +59,19 @@ const converse = (
   identity: Identity,
 ): Effect.Effect<void, ConnectionError> => {
   const session = new Session(shared, connection, identity, first)
-  return Effect.ensuring(
-    handleAll(shared, session, connection),
-    Effect.sync(() => session.leave()),
+  return Effect.onExit(handleAll(shared, session, connection), (exit) =>
+    Effect.map(reasonOf(connection, exit), (reason) => session.leave(reason)),
   )
 }
+
+/** Why a connection whose handler has ended is over: if nothing else has ended it, the client has left, or this failed. */
+const reasonOf = (
+  connection: ClientConnection,
+  exit: Exit.Exit<void, unknown>,
+): Effect.Effect<CloseReason.CloseReason> =>
+  connection.isOpen
+    ? Effect.succeed(Exit.isSuccess(exit) ? CloseReason.PeerClosed() : CloseReason.HandlerFailed({ cause: exit.cause }))
+    : connection.closed
 
 /** Until the client leaves. Less than a Stream: what runs here is most of what an idle session occupies (bench, idle). */
 const handleAll = (

@@ -76,7 +76,9 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   begin(): Effect.Effect<void> | void {
     const first = this.#first
     this.#first = undefined
-    if (first !== undefined) return this.#connect(first)
+    if (first === undefined || this.endIfRevoked()) return
+    this.#shared.journal?.opened(this, this.#connection.peer, first.client)
+    return this.#connect(first)
   }
 
   /** Answers `connect`, and the subscriptions that ride along. */
@@ -228,14 +230,22 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     if (identity.user !== this.user) {
       return this.close(ByeCode.make("badToken", { message: "the token is another user's" }))
     }
+    this.#identity = identity
+    if (this.endIfRevoked()) return
     const { expiry, services } = this.#shared
     const { expiresAt } = identity
-    this.#identity = identity
     expiry.watch(this, expiresAt)
     this.send({ type: "refreshed", id, ...(expiresAt !== undefined && { expiresAt }) })
     const { code, message } = ErrorCode.make("notAllowed")
     for (const channel of this.#subscriptions.review()) this.send({ type: "unsubscribed", channel, code, message })
     for (const service of services.served(this)) if (!this.#may("serve", service)) services.unserve(service, this)
+  }
+
+  /** Ends the connection if its identity was revoked, or the connection itself. */
+  endIfRevoked(): boolean {
+    const isRevoked = this.#shared.revocations.isRevoked(this.#identity, this.id)
+    if (isRevoked) this.close(ByeCode.make("revoked"))
+    return isRevoked
   }
 
   expiresIn(waitMs: number): void {
@@ -285,12 +295,13 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   }
 
   /** Leaves every channel and service: what waits for this client fails at once. The session itself is kept. */
-  leave(): void {
-    const { expiry, services, sessions } = this.#shared
+  leave(reason: CloseReason.CloseReason): void {
+    const { expiry, journal, now, services, sessions } = this.#shared
     this.#subscriptions.leave()
     services.leave(this)
     expiry.forget(this)
     sessions.release(this.id, this)
+    journal?.closed(this, ByeCode.of(reason) ?? ByeCode.make("normal"), now() - this.#connection.openedAt)
   }
 
   #may(action: Action, name: string): boolean {

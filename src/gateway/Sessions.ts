@@ -42,16 +42,18 @@ export interface Counts {
 }
 
 /** All sessions of a gateway. */
-export interface Sessions {
+export interface Sessions<H extends Holder> {
   /**
    * The session that the claim proves, if the user is the same, or a new one. Whoever holds it is told first. An unknown
    * or expired session, a wrong key and another user's are all the same to the claimant.
    */
-  readonly open: (holder: Holder, user: string | undefined, claim?: Claim) => Opened
+  readonly open: (holder: H, user: string | undefined, claim?: Claim) => Opened
   /** The connection was lost. Nothing happens if the session is no longer this holder's. */
-  readonly release: (id: string, holder: Holder) => void
+  readonly release: (id: string, holder: H) => void
   /** Forgets what has expired. */
   readonly expire: () => void
+  /** Visits everybody who holds a session. The visitor may end them. */
+  readonly each: (visit: (holder: H) => void) => void
   readonly counts: () => Counts
 }
 
@@ -67,19 +69,19 @@ export interface Options {
 }
 
 /** In the queue exactly while nobody holds it. */
-interface Session extends Claim, DeadlineQueue.Entry {
+interface Session<H> extends Claim, DeadlineQueue.Entry {
   readonly user: string | undefined
   deadline: number
-  holder: Holder | undefined
+  holder: H | undefined
 }
 
 /** Starts with no session. */
-export const make = (options: Options): Sessions => {
+export const make = <H extends Holder>(options: Options): Sessions<H> => {
   const { maxKept = defaultMaxKeptSessions, now, random, ttlMs = defaultTtlMs } = options
-  const sessions = new Map<string, Session>()
-  const kept = DeadlineQueue.make<Session>()
+  const sessions = new Map<string, Session<H>>()
+  const kept = DeadlineQueue.make<Session<H>>()
 
-  const forget = (session: Session) => {
+  const forget = (session: Session<H>) => {
     kept.remove(session)
     sessions.delete(session.id)
   }
@@ -89,7 +91,7 @@ export const make = (options: Options): Sessions => {
     for (let first = kept.first(); first !== undefined && first.deadline <= time; first = kept.first()) forget(first)
   }
 
-  const proved = ({ id, key }: Claim, user: string | undefined): Session | undefined => {
+  const proved = ({ id, key }: Claim, user: string | undefined): Session<H> | undefined => {
     const session = sessions.get(id)
     if (session === undefined || session.user !== user || !isSameKey(session.key, key)) return undefined
     return session.holder === undefined && session.deadline <= now() ? undefined : session
@@ -121,6 +123,10 @@ export const make = (options: Options): Sessions => {
     },
 
     expire,
+
+    each: (visit) => {
+      for (const { holder } of sessions.values()) if (holder !== undefined) visit(holder)
+    },
 
     counts: () => ({ held: sessions.size - kept.size(), kept: kept.size() }),
   }

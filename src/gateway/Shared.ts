@@ -1,9 +1,11 @@
 /** What all sessions of a gateway share. Types only: `Gateway` makes it. */
 import type { Authenticator } from "./auth/Identity.ts"
+import type { Revocations } from "./auth/Revocations.ts"
 import type { Channels } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
 import type { Engine } from "./engine/Engine.ts"
 import type { Expiry } from "./Expiry.ts"
+import type { Journal } from "./Journal.ts"
 import type { Policy } from "./Policy.ts"
 import type { Presence } from "./Presence.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
@@ -17,7 +19,10 @@ export interface Shared {
   readonly channels: Channels<Encoded>
   readonly presence: Presence<Encoded>
   readonly services: Services<Session>
-  readonly sessions: Sessions
+  readonly sessions: Sessions<Session>
+  readonly revocations: Revocations["Service"]
+  /** Absent if none is kept. */
+  readonly journal: Journal | undefined
   readonly expiry: Expiry
   readonly authenticator: Authenticator["Service"]
   readonly policyOf: (name: string) => Policy

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type { Channel, Shared, Subscriber } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
 import type * as Presence from "./Presence.ts"
+import type { Publication } from "./protocol/ServerMessage.ts"
 
 /** Bytes of a recovery that are sent before the client is waited for. */
 export const recoveryStepBytes = 64 * 1024
@@ -40,7 +41,7 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
 
   readonly #client: Client
   /** Present until it is live: what was published since it was attached. */
-  #held: Array<{ readonly publication: Encoded; readonly offset: number }> | undefined = []
+  #held: Array<{ readonly encoded: Encoded; readonly publication: Publication }> | undefined = []
   #heldBytes = 0
   #isAnswered = false
   /** The client has, or was told that it has lost, everything up to here. */
@@ -59,10 +60,10 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
     return this.#client.user
   }
 
-  deliver(publication: Encoded, offset: number): void {
-    if (this.#held !== undefined) this.#hold(publication, offset)
+  deliver(encoded: Encoded, publication: Publication): void {
+    if (this.#held !== undefined) this.#hold(encoded, publication)
     // The engine may tell what a read has shown already.
-    else if (offset > this.#after) this.#client.deliver(publication)
+    else if (publication.offset > this.#after) this.#client.deliver(encoded)
   }
 
   tell(message: Encoded): void {
@@ -87,10 +88,10 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
     return Effect.andThen(this.#client.room, this.#catchUp(rest.shared, rest.from))
   }
 
-  #hold(publication: Encoded, offset: number): void {
+  #hold(encoded: Encoded, publication: Publication): void {
     if (this.hasOverflown) return
-    this.#held!.push({ publication, offset })
-    this.#heldBytes += this.#client.sizeOf(publication)
+    this.#held!.push({ encoded, publication })
+    this.#heldBytes += this.#client.sizeOf(encoded)
     if (!this.hasOverflown) return
     this.#held = []
     if (this.#isAnswered) this.#client.tooSlow(this.#heldBytes)
@@ -113,6 +114,6 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
   #goLive(): undefined {
     const held = this.#held ?? []
     this.#held = undefined
-    for (const { offset, publication } of held) this.deliver(publication, offset)
+    for (const { encoded, publication } of held) this.deliver(encoded, publication)
   }
 }
