@@ -13,7 +13,7 @@ import type { Settings } from "./Settings.ts"
 
 /** The connection that an inbox belongs to, which is held as it is: copies of its fields would be memory. */
 export interface InboxOwner<In> {
-  readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "heartbeat">
+  readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "emptyFrame" | "heartbeat">
   readonly settings: Pick<Settings, "rateLimit" | "now" | "turn">
   /** The codec of this connection, by the first body that is no heartbeat; asked once. */
   codecOf(firstBody: Uint8Array): Codec<In, never>
@@ -54,6 +54,23 @@ export class Inbox<In> {
       if (this.failure === undefined && this.#decoder.failure !== undefined) this.failure = this.#badFrame()
     }
     return messages
+  }
+
+  /**
+   * Takes a chunk that is one heartbeat and nothing else, within the limits; others it does not touch. The first frame
+   * is for the decoder, which knows strangers by it.
+   */
+  takesHeartbeat(chunk: Uint8Array): boolean {
+    const { emptyFrame, heartbeat } = this.#owner.protocol
+    if (chunk.length !== emptyFrame?.length || heartbeat !== "empty" || !isSame(chunk, emptyFrame)) return false
+    if (this.#decoder.framesDecoded === 0 || this.#decoder.pending !== undefined || this.failure !== undefined)
+      return false
+    const now = this.#owner.settings.turn.now()
+    if (this.#limiter?.take(0, true, now) !== undefined) return false
+    this.receivedAt = now
+    this.frames++
+    this.heartbeats++
+    return true
   }
 
   /** Milliseconds until held frames may go on; 0 if none are held. Frames are held by the policy `pause` only. */
@@ -137,4 +154,10 @@ export class Inbox<In> {
     const stranger = head && WrongProtocol.diagnose(head, this.#owner.protocol.inboundLayout)
     return stranger === undefined ? CloseReason.BadFrame({ error }) : CloseReason.WrongProtocol({ stranger, error })
   }
+}
+
+/** Of a few bytes each: quicker than a call of the system's comparison. */
+const isSame = (chunk: Uint8Array, frame: Uint8Array): boolean => {
+  for (let i = 0; i < frame.length; i++) if (chunk[i] !== frame[i]) return false
+  return true
 }

@@ -29,6 +29,8 @@ export interface Protocol<out In, in out Out> {
    * message, and nothing is probed.
    */
   readonly heartbeat: "empty" | "none"
+  /** A frame without a body as it comes from a peer, header and all; undefined where none can be. */
+  readonly emptyFrame: Uint8Array | undefined
   /** The last message to a peer, by the reason of the end; undefined says nothing. */
   readonly goodbye: (reason: CloseReason) => Out | undefined
   /** The message that announces a drain, with the time left until connections are closed; undefined says nothing. */
@@ -90,6 +92,7 @@ export const fromCodec = <In, Out>(
     codecFor: options.codecFor,
     inboundLayout,
     encoder,
+    emptyFrame: Result.getOrUndefined(FrameEncoder.make(inboundLayout).encode(new Uint8Array(0))),
     heartbeat: options.heartbeat ?? (encoder.refuse(0) === undefined ? "empty" : "none"),
     goodbye: options.goodbye ?? (() => undefined),
     draining: options.draining ?? (() => undefined),

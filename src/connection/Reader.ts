@@ -6,7 +6,7 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import type { TransportError, Wire } from "../transport/Transport.ts"
+import type { Sieve, TransportError, Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { ConnectionError } from "./Connection.ts"
@@ -25,7 +25,7 @@ export interface ReaderOwner<In> extends InboxOwner<In> {
 export type Batch<In> = Pull.Pull<Arr.NonEmptyReadonlyArray<In>, ConnectionError>
 
 /** What one peer sends. */
-export class Reader<In> {
+export class Reader<In> implements Sieve {
   readonly inbox: Inbox<In>
   /** Whether the peer has sent FIN. */
   peerEnded = false
@@ -46,6 +46,7 @@ export class Reader<In> {
   constructor(owner: ReaderOwner<In>) {
     this.#owner = owner
     this.inbox = new Inbox(owner)
+    owner.wire.sieveUnsafe?.(this)
     this.#read = Effect.matchCauseEffect(owner.wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
       onFailure: (cause) => this.#left(cause),
@@ -77,6 +78,12 @@ export class Reader<In> {
         return messages[0]
       })
     })
+  }
+
+  takesUnsafe(chunk: Uint8Array): boolean {
+    if (this.#stopped !== undefined || !this.inbox.takesHeartbeat(chunk)) return false
+    this.#watch()
+    return true
   }
 
   /** Whether a frame is arriving, within its deadline, and all that came of it was taken. */

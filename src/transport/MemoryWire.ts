@@ -6,7 +6,15 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
+import {
+  type Address,
+  type Bounds,
+  type Sieve,
+  type TlsIdentity,
+  TransportError,
+  type Wire,
+  WireLost,
+} from "./Transport.ts"
 
 /** What arrives at once at most, as with one read of a socket. */
 const maxFragmentBytes = 64 * 1024
@@ -50,6 +58,10 @@ export class MemoryWire implements Wire {
 
   get closed(): Effect.Effect<void> {
     return Deferred.await(this.released)
+  }
+
+  sieveUnsafe(sieve: Sieve): void {
+    this.arrived.sieveWith(sieve)
   }
 
   pausedUnsafe(): boolean {

@@ -10,7 +10,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
+import {
+  type Address,
+  type Bounds,
+  type Sieve,
+  type TlsIdentity,
+  TransportError,
+  type Wire,
+  WireLost,
+} from "./Transport.ts"
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
 
@@ -73,6 +81,10 @@ export class NodeWire implements Wire {
       if (this.socket.writableLength === 0) return Effect.void
       return Deferred.await((this.draining ??= Deferred.makeUnsafe()))
     })
+  }
+
+  sieveUnsafe(sieve: Sieve): void {
+    this.arrived.sieveWith(sieve)
   }
 
   pausedUnsafe(): boolean {

@@ -6,7 +6,7 @@ import type { NonEmptyArray, NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import type { TransportError } from "./Transport.ts"
+import type { Sieve, TransportError } from "./Transport.ts"
 
 /** Where the bytes come from: a Node socket, or the far end of a memory wire. */
 export interface Source {
@@ -41,6 +41,7 @@ export class ReadQueue {
   private waiter: ((pull: Pull.Pull<Chunks, TransportError>) => void) | undefined = undefined
   private queued: NonEmptyArray<Uint8Array> | undefined = undefined
   private end: End | undefined = undefined
+  private sieve: Sieve | undefined = undefined
 
   constructor(source: Source, limitBytes: number) {
     this.source = source
@@ -57,10 +58,18 @@ export class ReadQueue {
     this.source = source
   }
 
+  /** Asks `sieve` about each chunk that finds a pull waiting, and forgets the chunks that it takes. */
+  sieveWith(sieve: Sieve): void {
+    this.sieve = sieve
+  }
+
   /** Queues one chunk. The waiting pull runs before the bound is looked at, so that a fast reader is never paused. */
   push(chunk: Uint8Array): void {
     if (this.end !== undefined) return
     this.received += chunk.length
+    // Who waits has all that came before. What is taken here leaves it parked: waking it, and parking it again, would be
+    // two thirds of what a heartbeat costs, most of it garbage that has grown old (bench, heartbeats).
+    if (this.waiter !== undefined && this.sieve?.takesUnsafe(chunk) === true) return
     this.queuedBytes += chunk.length
     if (this.queued === undefined) this.queued = [chunk]
     else this.queued.push(chunk)

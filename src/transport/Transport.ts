@@ -106,6 +106,12 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   }
 }
 
+/** Takes chunks, heartbeats for one, that whoever waits for bytes need not see. */
+export interface Sieve {
+  /** Whether this chunk, behind everything that was pulled, was taken whole. Must not throw. */
+  readonly takesUnsafe: (chunk: Uint8Array) => boolean
+}
+
 /**
  * One peer's bytes, both ways. The wire owns the socket; whoever took it from `accept` must bring it to an end with
  * `end` or `abortUnsafe`. At most one `pull` waits at a time. The functions are methods: call them on the wire.
@@ -123,6 +129,11 @@ export interface Wire {
    * down; interrupting a pull loses nothing.
    */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError>
+  /**
+   * From now on asks about each chunk that finds a pull waiting; a chunk that is taken wakes nobody. A transport may have
+   * no such thing: it saves work and changes nothing.
+   */
+  readonly sieveUnsafe?: (sieve: Sieve) => void
   /** Whether this side has stopped reading because nobody pulls: silence is then not the peer's. */
   readonly pausedUnsafe: () => boolean
   /**

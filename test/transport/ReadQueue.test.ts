@@ -1,0 +1,46 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { ReadQueue } from "../../src/transport/ReadQueue.ts"
+
+const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
+
+/** A queue with a sieve that takes empty chunks and those of one zero, and what it was asked about. */
+const make = () => {
+  const asked: Array<Uint8Array> = []
+  const queue = new ReadQueue({ pause: () => undefined, resume: () => undefined }, 1024)
+  queue.sieveWith({
+    takesUnsafe: (chunk) => {
+      asked.push(chunk)
+      return chunk.length === 1 && chunk[0] === 0
+    },
+  })
+  return { asked, queue }
+}
+
+describe("A sieve", () => {
+  it.effect("takes chunks from under a pull that waits, which then gets the next that is not taken", () =>
+    Effect.gen(function* () {
+      const { asked, queue } = make()
+      const pulling = yield* Effect.forkChild(queue.pull, { startImmediately: true })
+      queue.push(bytes(0))
+      queue.push(bytes(0))
+      assert.isUndefined(pulling.pollUnsafe())
+      assert.deepStrictEqual([queue.queuedBytes, queue.received], [0, 2])
+      queue.push(bytes(1))
+      assert.deepStrictEqual(yield* Fiber.join(pulling), [bytes(1)])
+      assert.deepStrictEqual(asked, [bytes(0), bytes(0), bytes(1)])
+    }),
+  )
+
+  it.effect("is not asked while nobody waits: what comes then stays in order", () =>
+    Effect.gen(function* () {
+      const { asked, queue } = make()
+      queue.push(bytes(0))
+      queue.push(bytes(1))
+      queue.push(bytes(0))
+      assert.deepStrictEqual(yield* queue.pull, [bytes(0), bytes(1), bytes(0)])
+      assert.deepStrictEqual(asked, [])
+    }),
+  )
+})
