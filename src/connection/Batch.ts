@@ -12,10 +12,10 @@ import { arenaBytes, type Turn } from "./Turn.ts"
  */
 export const referenceBytes = 8 * 1024
 
-/** What is collected for one write. */
+/** What is collected for one write, and gone with it: an idle connection has none. */
 export class Batch {
   /** In order; behind them the run, which is the bytes `#from` to `#to` of an arena. */
-  #parts: Array<Uint8Array> = []
+  readonly #parts: Array<Uint8Array> = []
   #run: Buffer | undefined
   #from = 0
   #to = 0
@@ -55,17 +55,10 @@ export class Batch {
     this.#parts.push(bytes)
   }
 
-  clear(): void {
-    this.#parts = []
-    this.#run = undefined
-  }
-
-  /** Empties a batch that is not empty into the chunks of a write, small neighbours in one. */
+  /** What was added, at least something, as the chunks of a write: small neighbours in one. Nothing is added after it. */
   take(): [Uint8Array, ...Array<Uint8Array>] {
     if (this.#run !== undefined) this.#endRun()
-    const parts = this.#parts
-    this.#parts = []
-    return (parts.length === 1 ? parts : this.#join(parts)) as [Uint8Array, ...Array<Uint8Array>]
+    return (this.#parts.length === 1 ? this.#parts : this.#join(this.#parts)) as [Uint8Array, ...Array<Uint8Array>]
   }
 
   /** Where in the arena so many bytes belong: behind the run, unless others have written there since. */

@@ -77,7 +77,8 @@ export class Outbox implements Flushable {
   /** Bytes collected here, headers included, and not yet given to the wire. */
   queuedBytes = 0
 
-  readonly #batch: Batch
+  /** What is collected, if anything is. */
+  #batch: Batch | undefined
   #scheduled = false
   #blocked = false
   #sealed = false
@@ -95,7 +96,6 @@ export class Outbox implements Flushable {
 
   constructor(owner: OutboxOwner) {
     this.#owner = owner
-    this.#batch = new Batch(owner.protocol.encoder, owner.settings.turn)
     this.sentAt = owner.settings.now()
   }
 
@@ -110,8 +110,8 @@ export class Outbox implements Flushable {
     if (refused !== undefined) return refused
     const frameBytes = encoder.sizeOf(bytes)
     if (!this.#admits(frameBytes)) return undefined
-    if (this.#blocked) this.#batch.addCopy(body, bytes)
-    else this.#batch.add(body, bytes)
+    if (this.#blocked) this.#collecting.addCopy(body, bytes)
+    else this.#collecting.add(body, bytes)
     this.#taken(frameBytes)
     return undefined
   }
@@ -119,7 +119,7 @@ export class Outbox implements Flushable {
   /** Takes a frame that others hold too. */
   offerShared(frame: SharedFrame): void {
     if (!this.#admits(frame.bytes.length)) return
-    this.#batch.push(frame.bytes)
+    this.#collecting.push(frame.bytes)
     this.#taken(frame.bytes.length)
   }
 
@@ -144,7 +144,7 @@ export class Outbox implements Flushable {
   seal(options: { readonly discard: boolean; readonly last: Body | undefined }): void {
     if (this.#sealed) return
     if (options.discard) {
-      this.#batch.clear()
+      this.#batch = undefined
       this.queuedBytes = 0
     }
     this.#sealing = true
@@ -173,9 +173,11 @@ export class Outbox implements Flushable {
   /** Writes what was collected, in one call, unless the peer has to catch up first. */
   flushUnsafe(): void {
     this.#scheduled = false
-    if (this.#blocked || this.queuedBytes === 0) return
+    const batch = this.#batch
+    if (this.#blocked || batch === undefined) return
     const { settings, wire } = this.#owner
-    const chunks = this.#batch.take()
+    const chunks = batch.take()
+    this.#batch = undefined
     this.#givenBytes += this.queuedBytes
     this.queuedBytes = 0
     this.sentAt = settings.turn.now()
@@ -187,18 +189,22 @@ export class Outbox implements Flushable {
     this.#oldestQueuedAt = Infinity
   }
 
+  get #collecting(): Batch {
+    return (this.#batch ??= new Batch(this.#owner.protocol.encoder, this.#owner.settings.turn))
+  }
+
   /** Whether a frame may be taken. One too many for a slow peer is reported. */
   #admits(frameBytes: number): boolean {
     if (this.#sealed) return false
     if (!this.#blocked) return true
-    const { now, outbox } = this.#owner.settings
+    const { outbox } = this.#owner.settings
     const observed = this.queuedBytes + frameBytes + this.#owner.wire.unsentUnsafe()
     if (observed > outbox.maxBytes && !this.#sealing) {
       const allowed = outbox.maxBytes
       this.#owner.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
       return false
     }
-    if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = now()
+    if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#owner.settings.now()
     return true
   }
 
