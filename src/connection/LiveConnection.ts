@@ -19,6 +19,7 @@ import type * as Heartbeat from "./Heartbeat.ts"
 import { Outbox, type OutboxOwner, type SharedFrame } from "./Outbox.ts"
 import type { Protocol } from "./Protocol.ts"
 import { type Batch, Reader, type ReaderOwner } from "./Reader.ts"
+import { type Sender, Sending } from "./Sending.ts"
 import type { Settings } from "./Settings.ts"
 
 /** What a connection is made of. */
@@ -41,7 +42,9 @@ export interface LiveOwner {
  * The connection as its server sees it. There are many, idle most of the time: its parts hold it instead of copies of its
  * fields, and a member that may be taken off it is bound when it is first asked for (bench, idle).
  */
-export class LiveConnection<In, Out> implements Connection<In, Out>, ReaderOwner<In>, OutboxOwner, Heartbeat.Pulse {
+export class LiveConnection<In, Out>
+  implements Connection<In, Out>, ReaderOwner<In>, OutboxOwner, Heartbeat.Pulse, Sender<Out>
+{
   readonly id: number
   readonly tls: TlsIdentity | undefined
   readonly openedAt: number
@@ -166,7 +169,7 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, ReaderOwner
   }
 
   get send(): Connection<In, Out>["send"] {
-    return (this.#send ??= (message) => this.sendAll([message]))
+    return (this.#send ??= (message) => new Sending(this, message))
   }
 
   get sendAll(): Connection<In, Out>["sendAll"] {
@@ -174,18 +177,22 @@ export class LiveConnection<In, Out> implements Connection<In, Out>, ReaderOwner
   }
 
   #sendFrom(messages: ReadonlyArray<Out>, from: number): Effect.Effect<void, ConnectionError> {
-    const codec = this.#codec
     for (let i = from; i < messages.length; i++) {
-      if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
-      const body = codec.encode(messages[i]!)
-      if (Result.isFailure(body)) return badOutbound(body.failure)
-      if (this.#outbox.isFullFor(body.success.length)) {
-        return Effect.flatMap(this.#outbox.room, () => this.#sendFrom(messages, i))
-      }
-      const refused = this.#outbox.offer(body.success)
-      if (refused !== undefined) return badOutbound(refused)
+      const sent = this.sendNow(messages[i]!)
+      if (sent !== Effect.void) return Effect.flatMap(sent, () => this.#sendFrom(messages, i + 1))
     }
     return Effect.void
+  }
+
+  sendNow(message: Out): Effect.Effect<void, ConnectionError> {
+    if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
+    const body = this.#codec.encode(message)
+    if (Result.isFailure(body)) return badOutbound(body.failure)
+    if (this.#outbox.isFullFor(body.success.length)) {
+      return Effect.flatMap(this.#outbox.room, () => this.sendNow(message))
+    }
+    const refused = this.#outbox.offer(body.success)
+    return refused === undefined ? Effect.void : badOutbound(refused)
   }
 
   // --- the end

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Connection, ConnectionError } from "../connection/Connection.ts"
 import type { Protocol } from "../connection/Protocol.ts"
+import { Sending } from "../connection/Sending.ts"
 import type { Registry } from "./Registry.ts"
 
 /** Where a message came from, and who else is there. */
@@ -72,6 +73,29 @@ export const handler =
   (connection: Connection<In, Out>, registry: Registry<Out>): Effect.Effect<void, E | ConnectionError, R> => {
     const origin: Origin<In, Out> = { connection, registry }
     return Stream.runForEachArray(connection.messages, (messages) =>
-      Effect.forEach(messages, (message) => route(message, origin), { discard: true }),
+      each(messages, (message) => route(message, origin)),
     )
   }
+
+/**
+ * One after the other. A route that does nothing but answer is run here: handed to the fiber it would cost 0.15 µs more,
+ * which is half of a message (`bench:micro pipeline, router`).
+ */
+const each = <In, E, R>(
+  messages: ReadonlyArray<In>,
+  route: (message: In) => Effect.Effect<unknown, E, R>,
+): Effect.Effect<void, E | ConnectionError, R> => {
+  let next = 0
+  return Effect.whileLoop({
+    while: () => next < messages.length,
+    body: () => {
+      let handled: Effect.Effect<unknown, E | ConnectionError, R> = Effect.void
+      while (handled === Effect.void && next < messages.length) {
+        const routed = route(messages[next++]!)
+        handled = routed instanceof Sending ? routed.asEffect() : routed
+      }
+      return handled
+    },
+    step: () => undefined,
+  })
+}

@@ -208,6 +208,18 @@ describe("limitInboundUnsafe", () => {
 })
 
 describe("send", () => {
+  it.effect("goes out when it is run, and once for each run", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open({ protocol }, () => Effect.never)
+      const sending = connection.send("a")
+      yield* connection.send("b")
+      yield* sending
+      yield* sending
+      yield* connection.close()
+      assert.deepStrictEqual(yield* peer.listen, ["b", "a", "a", "bye Done"])
+    }),
+  )
+
   it.effect("fails with BadOutbound if the codec or the layout refuses, and the connection goes on", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* open({ protocol }, () => Effect.never)

@@ -23,12 +23,14 @@ describe("A sender", () => {
       yield* settled
       // These fill it to the last byte.
       yield* connection.sendAll([message, message])
-      const sending = yield* Effect.forkChild(Effect.andThen(connection.send("fourth"), connection.close()))
+      const sending = yield* Effect.forkChild(
+        Effect.andThen(connection.sendAll(["fourth", "fifth"]), connection.close()),
+      )
       yield* settled
       assert.isUndefined(sending.pollUnsafe())
       peer.wire.unstallUnsafe()
       yield* Fiber.join(sending)
-      assert.deepStrictEqual(yield* peer.listen, [message, message, message, "fourth", "bye Done"])
+      assert.deepStrictEqual(yield* peer.listen, [message, message, message, "fourth", "fifth", "bye Done"])
     }),
   )
 

@@ -133,6 +133,36 @@ describe("a router", () => {
     }),
   )
 
+  it.effect("answers in the order of the messages, whatever its handlers do beside it", () =>
+    Effect.gen(function* () {
+      const route = Router.make(options, {
+        say: ({ text }, { connection }) =>
+          text === "nothing" ? Effect.void : Effect.andThen(Effect.yieldNow, connection.send(text)),
+        leave: ({ why }, { connection }) => connection.send(String(why)),
+      })
+      const server = yield* serveProtocol(Chat, Router.handler(route))
+      const client = yield* server.connect()
+      client.say(leave(1), leave(2), say("a"), say("nothing"), leave(3), say("b"), say("nothing"))
+      client.wire.endUnsafe()
+      yield* until(() => client.state() === "fin")
+      assert.deepStrictEqual(client.heard, ["1", "2", "a", "3", "b", "bye PeerClosed"])
+    }),
+  )
+
+  it.effect("that sends what cannot be sent ends the connection with BadOutbound, and handles nothing behind it", () =>
+    Effect.gen(function* () {
+      const route = Router.make(options, {
+        say: ({ text }, { connection }) => connection.send(text.repeat(65_537)),
+        leave: ({ why }, { connection }) => connection.send(String(why)),
+      })
+      const server = yield* serveProtocol(Chat, Router.handler(route))
+      const client = yield* server.connect()
+      client.say(leave(1), say("x"), leave(2))
+      yield* until(() => client.state() === "fin")
+      assert.deepStrictEqual(client.heard, ["1", "bye BadOutbound"])
+    }),
+  )
+
   it.effect("whose handler fails ends the connection with what it failed with", () =>
     Effect.gen(function* () {
       const route = Router.make(options, { say: ({ text }) => Effect.fail(text), leave: () => Effect.void })
