@@ -27,26 +27,31 @@ export class Batch {
     this.#turn = turn
   }
 
-  /** Adds the frame of a body of so many bytes. One of `referenceBytes` or more must not change until it is sent. */
-  add(body: Body, bytes: number): void {
+  /**
+   * Adds the frame of a body of so many bytes, and says how many bytes it has. A body of `referenceBytes` or more must not
+   * change until it is sent.
+   */
+  add(body: Body, bytes: number): number {
+    const frameBytes = this.#encoder.sizeOf(bytes)
     if (typeof body !== "string" && bytes >= referenceBytes) {
-      const header = this.#place(this.#encoder.sizeOf(bytes) - bytes)
+      const header = this.#place(frameBytes - bytes)
       this.#encoder.writeHeader(this.#turn.arena, header, bytes)
       this.push(body)
-      return
+      return frameBytes
     }
-    const frameBytes = this.#encoder.sizeOf(bytes)
     if (frameBytes > arenaBytes) return this.addCopy(body, bytes)
     const at = this.#place(frameBytes)
     const arena = this.#turn.arena
     write(arena, at + this.#encoder.writeHeader(arena, at, bytes), body)
+    return frameBytes
   }
 
   /** Adds the frame in a buffer of its own: one that has to wait would keep all of an arena, or of a chunk that was read. */
-  addCopy(body: Body, bytes: number): void {
+  addCopy(body: Body, bytes: number): number {
     const frame = Buffer.allocUnsafeSlow(this.#encoder.sizeOf(bytes))
     write(frame, this.#encoder.writeHeader(frame, 0, bytes), body)
     this.push(frame)
+    return frame.length
   }
 
   /** Adds bytes as they are, by reference. */

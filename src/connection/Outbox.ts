@@ -108,17 +108,15 @@ export class Outbox implements Flushable {
     const { encoder } = this.#owner.protocol
     const refused = encoder.refuse(typeof body === "string" ? bytes : body)
     if (refused !== undefined) return refused
-    const frameBytes = encoder.sizeOf(bytes)
-    if (!this.#admits(frameBytes)) return undefined
-    if (this.#blocked) this.#collecting.addCopy(body, bytes)
-    else this.#collecting.add(body, bytes)
-    this.#taken(frameBytes)
+    if (this.#sealed) return undefined
+    if (!this.#blocked) this.#taken(this.#collecting.add(body, bytes))
+    else if (this.#mayWait(encoder.sizeOf(bytes))) this.#taken(this.#collecting.addCopy(body, bytes))
     return undefined
   }
 
   /** Takes a frame that others hold too. */
   offerShared(frame: SharedFrame): void {
-    if (!this.#admits(frame.bytes.length)) return
+    if (this.#sealed || (this.#blocked && !this.#mayWait(frame.bytes.length))) return
     this.#collecting.push(frame.bytes)
     this.#taken(frame.bytes.length)
   }
@@ -193,10 +191,8 @@ export class Outbox implements Flushable {
     return (this.#batch ??= new Batch(this.#owner.protocol.encoder, this.#owner.settings.turn))
   }
 
-  /** Whether a frame may be taken. One too many for a slow peer is reported. */
-  #admits(frameBytes: number): boolean {
-    if (this.#sealed) return false
-    if (!this.#blocked) return true
+  /** Whether a frame may wait for a slow peer. One too many is reported. */
+  #mayWait(frameBytes: number): boolean {
     const { outbox } = this.#owner.settings
     const observed = this.queuedBytes + frameBytes + this.#owner.wire.unsentUnsafe()
     if (observed > outbox.maxBytes && !this.#sealing) {

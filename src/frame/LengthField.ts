@@ -72,7 +72,10 @@ export const write = (layout: FrameLayout, target: Uint8Array, at: number, bodyB
     return end
   }
   const end = at + width
-  if (layout.byteOrder === "big") {
+  if (layout.byteOrder === "big" && rest <= 0x7fffffff) {
+    // Every header but those of the largest frames: shifts take half the time of divisions (`bench:micro outbox, bytes`).
+    for (let i = end - 1; i >= at; i--, rest >>= 8) target[i] = rest
+  } else if (layout.byteOrder === "big") {
     for (let i = end - 1; i >= at; i--, rest = Math.floor(rest / 256)) target[i] = rest % 256
   } else {
     for (let i = at; i < end; i++, rest = Math.floor(rest / 256)) target[i] = rest % 256

@@ -103,7 +103,7 @@ export class NodeWire implements Wire {
     if (this.lost !== undefined) return false
     const socket = this.socket
     if (socket.writableEnded) return true
-    // Being called back costs as much as a small write itself (bench, fanout-gentle), and most writes are taken at once.
+    // Most writes are taken at once, and to be called back for each costs 0.5 µs (bench, fanout-gentle).
     // With TLS none is, and each has to be counted.
     const onWritten = socket === this.raw ? undefined : this.writtenListener()
     if (chunks.length === 1) {
