@@ -4,30 +4,38 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
-import type * as Pull from "effect/Pull"
 import type { Transport } from "longline"
 
 type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
 /** Counts what is written and forgets it; reads what `readUnsafe` is given, as a socket's `data` event would. */
-export class Sink implements Transport.Wire {
+export class Sink implements Transport.Wire, Transport.Arrived {
   written = 0
   readonly peer = { _tag: "Memory", name: "sink" } as const
   readonly opened = Effect.undefined
   readonly drained = Effect.void
   readonly closed = Effect.never
-  readonly pull: Pull.Pull<Chunks> = Effect.suspend(() => this.#take())
-  #arrived: Chunks | undefined
-  #waiter: ((pull: Pull.Pull<Chunks>) => void) | undefined
-  readonly #wait: Pull.Pull<Chunks> = Effect.callback((resume) => {
-    this.#waiter = resume
-  })
+  readonly pull = Effect.never
+  readonly arrived = this
+  readonly ended = false
+  #chunks: Chunks | undefined
+  #waiter: (() => void) | undefined
 
   readUnsafe(chunk: Uint8Array): void {
-    this.#arrived = [chunk]
-    const waiter = this.#waiter
-    this.#waiter = undefined
-    waiter?.(this.pull)
+    this.#chunks = [chunk]
+    this.#waiter?.()
+  }
+
+  takeUnsafe(): Chunks | undefined {
+    const chunks = this.#chunks
+    this.#chunks = undefined
+    return chunks
+  }
+
+  wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.callback((resume) => {
+      this.#waiter = () => resume(next)
+    })
   }
 
   writeUnsafe(chunks: Chunks): boolean {
@@ -56,11 +64,4 @@ export class Sink implements Transport.Wire {
   endUnsafe(): void {}
 
   abortUnsafe(): void {}
-
-  #take(): Pull.Pull<Chunks> {
-    const chunks = this.#arrived
-    if (chunks === undefined) return this.#wait
-    this.#arrived = undefined
-    return Effect.succeed(chunks)
-  }
 }

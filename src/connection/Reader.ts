@@ -31,8 +31,8 @@ export class Reader<In> implements Sieve {
   peerEnded = false
 
   readonly #owner: ReaderOwner<In>
-  /** One read of the wire and what comes of it: made once, run for every read. */
-  readonly #read: Batch<In>
+  /** Goes on when bytes have arrived: made once, run for every read. */
+  #wait: Batch<In> | undefined
   /** When the first read began; NaN before. Nobody is late before anybody listens. */
   #listensSince = NaN
   /** Rings when the peer is late. Nothing while it owes nothing, so that a connection that is idle holds none. */
@@ -46,15 +46,13 @@ export class Reader<In> implements Sieve {
   constructor(owner: ReaderOwner<In>) {
     this.#owner = owner
     this.inbox = new Inbox(owner)
-    owner.wire.sieveUnsafe?.(this)
-    this.#read = Effect.matchCauseEffect(owner.wire.pull, {
-      onSuccess: (chunks) => this.#received(chunks),
-      onFailure: (cause) => this.#left(cause),
-    })
+    owner.wire.arrived?.sieveWith(this)
   }
 
   /** The next batch: what one read brought, or what `one` has left of it. */
-  readonly batch: Batch<In> = Effect.suspend(() => {
+  readonly batch: Batch<In> = Effect.suspend(() => this.#next())
+
+  #next(): Batch<In> {
     if (this.#rest.length > 0) {
       const rest = this.#rest.toReversed()
       this.#rest = []
@@ -66,8 +64,23 @@ export class Reader<In> implements Sieve {
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
     if (this.inbox.failure !== undefined) return this.#fail(this.inbox.failure)
     if (Number.isNaN(this.#listensSince)) this.#listen()
-    return this.#read
-  })
+    return this.#read()
+  }
+
+  /**
+   * One read of the wire and what comes of it. With many connections each Effect of a read is memory to be fetched: taking
+   * from `arrived` instead of running `pull` saves an eighth of a message (bench, echo-500x1).
+   */
+  #read(): Batch<In> {
+    const { arrived, pull } = this.#owner.wire
+    const chunks = arrived?.takeUnsafe()
+    if (chunks !== undefined) return this.#received(chunks)
+    if (arrived !== undefined && !arrived.ended) return (this.#wait ??= arrived.wait(this.batch))
+    return Effect.matchCauseEffect(pull, {
+      onSuccess: (chunks) => this.#received(chunks),
+      onFailure: (cause) => this.#left(cause),
+    })
+  }
 
   /** The next message. */
   get one(): Pull.Pull<In, ConnectionError> {

@@ -6,15 +6,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { ReadQueue } from "./ReadQueue.ts"
-import {
-  type Address,
-  type Bounds,
-  type Sieve,
-  type TlsIdentity,
-  TransportError,
-  type Wire,
-  WireLost,
-} from "./Transport.ts"
+import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
 
 /** What arrives at once at most, as with one read of a socket. */
 const maxFragmentBytes = 64 * 1024
@@ -22,10 +14,9 @@ const maxFragmentBytes = 64 * 1024
 /** One end. What it writes waits in `unsent` until the other end has room, as in a system's send buffer. */
 export class MemoryWire implements Wire {
   readonly peer: Address
-  readonly pull: Wire["pull"]
+  readonly arrived: ReadQueue
   readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effect.undefined
 
-  private readonly arrived: ReadQueue
   private readonly writeHighWaterBytes: number
   private readonly released = Deferred.makeUnsafe<void>()
   private other: MemoryWire = this
@@ -45,7 +36,6 @@ export class MemoryWire implements Wire {
     this.writeHighWaterBytes = bounds.writeHighWaterBytes
     // A paused queue needs no telling: the other end looks at `paused` before it lets bytes cross.
     this.arrived = new ReadQueue({ pause: () => undefined, resume: () => this.other.cross() }, bounds.readBufferBytes)
-    this.pull = this.arrived.pull
   }
 
   get drained(): Effect.Effect<void, TransportError> {
@@ -56,12 +46,12 @@ export class MemoryWire implements Wire {
     })
   }
 
-  get closed(): Effect.Effect<void> {
-    return Deferred.await(this.released)
+  get pull(): Wire["pull"] {
+    return this.arrived.pull
   }
 
-  sieveUnsafe(sieve: Sieve): void {
-    this.arrived.sieveWith(sieve)
+  get closed(): Effect.Effect<void> {
+    return Deferred.await(this.released)
   }
 
   pausedUnsafe(): boolean {

@@ -10,15 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
-import {
-  type Address,
-  type Bounds,
-  type Sieve,
-  type TlsIdentity,
-  TransportError,
-  type Wire,
-  WireLost,
-} from "./Transport.ts"
+import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
 
@@ -37,7 +29,7 @@ const plainOpened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effe
 /** A wire over one Node socket. Its members are methods: call them on the wire, do not take them off it. */
 export class NodeWire implements Wire {
   readonly peer: Address
-  readonly pull: Wire["pull"]
+  readonly arrived: ReadQueue
 
   /** The socket whose descriptor this wire owns. */
   protected readonly raw: Net.Socket
@@ -46,7 +38,6 @@ export class NodeWire implements Wire {
   /** Why the wire is lost, once it is. */
   protected lost: TransportError | undefined = undefined
 
-  private readonly arrived: ReadQueue
   private readonly writeHighWaterBytes: number
   private readonly released = Deferred.makeUnsafe<void>()
   private lostListener: ((error: TransportError) => void) | undefined = undefined
@@ -60,7 +51,6 @@ export class NodeWire implements Wire {
     this.raw = raw
     this.socket = raw
     this.arrived = new ReadQueue(raw, bounds.readBufferBytes)
-    this.pull = this.arrived.pull
     this.writeHighWaterBytes = bounds.writeHighWaterBytes
     own(raw, this)
     raw.on("error", onError)
@@ -69,6 +59,10 @@ export class NodeWire implements Wire {
 
   get opened(): Effect.Effect<TlsIdentity | undefined, TransportError> {
     return plainOpened
+  }
+
+  get pull(): Wire["pull"] {
+    return this.arrived.pull
   }
 
   get closed(): Effect.Effect<void> {
@@ -81,10 +75,6 @@ export class NodeWire implements Wire {
       if (this.socket.writableLength === 0) return Effect.void
       return Deferred.await((this.draining ??= Deferred.makeUnsafe()))
     })
-  }
-
-  sieveUnsafe(sieve: Sieve): void {
-    this.arrived.sieveWith(sieve)
   }
 
   pausedUnsafe(): boolean {

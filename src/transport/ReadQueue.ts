@@ -6,7 +6,7 @@ import type { NonEmptyArray, NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import type { Sieve, TransportError } from "./Transport.ts"
+import type { Arrived, Sieve, TransportError } from "./Transport.ts"
 
 /** Where the bytes come from: a Node socket, or the far end of a memory wire. */
 export interface Source {
@@ -20,12 +20,10 @@ type End = Effect.Effect<never, TransportError | Cause.Done>
 /**
  * What one wire has read.
  *
- * A waiting pull is resumed with `pull` itself, which then takes what is queued. So a pull that was interrupted just
- * before its bytes came takes nothing with it: they stay queued for the next one, and no pull needs a finalizer.
+ * A wait takes nothing: it is resumed with what then takes what is queued. So one that was interrupted just before its
+ * bytes came leaves them queued for the next one, and needs no finalizer.
  */
-export class ReadQueue {
-  /** The bytes queued, or a wait for the first. Queued bytes come before the end and before a failure. */
-  readonly pull: Pull.Pull<Chunks, TransportError> = Effect.suspend(() => this.take())
+export class ReadQueue implements Arrived {
   /** Whether the source is paused because `limitBytes` are waiting here. */
   paused = false
   /** Bytes that wait to be pulled. */
@@ -35,10 +33,7 @@ export class ReadQueue {
 
   private readonly limitBytes: number
   private source: Source
-  private readonly wait: Pull.Pull<Chunks, TransportError> = Effect.callback((resume) => {
-    this.waiter = resume
-  })
-  private waiter: ((pull: Pull.Pull<Chunks, TransportError>) => void) | undefined = undefined
+  private waiter: (() => void) | undefined = undefined
   private queued: NonEmptyArray<Uint8Array> | undefined = undefined
   private end: End | undefined = undefined
   private sieve: Sieve | undefined = undefined
@@ -46,6 +41,20 @@ export class ReadQueue {
   constructor(source: Source, limitBytes: number) {
     this.source = source
     this.limitBytes = limitBytes
+  }
+
+  /** The bytes queued, or a wait for the first. Queued bytes come before the end and before a failure. */
+  get pull(): Pull.Pull<Chunks, TransportError> {
+    return Effect.suspend(() => {
+      const chunks = this.takeUnsafe()
+      return chunks === undefined ? (this.end ?? this.wait(this.pull)) : Effect.succeed(chunks)
+    })
+  }
+
+  wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.callback((resume) => {
+      this.waiter = () => resume(next)
+    })
   }
 
   /** Whether the end or a failure was recorded: nothing arrives any more. */
@@ -58,12 +67,11 @@ export class ReadQueue {
     this.source = source
   }
 
-  /** Asks `sieve` about each chunk that finds a pull waiting, and forgets the chunks that it takes. */
   sieveWith(sieve: Sieve): void {
     this.sieve = sieve
   }
 
-  /** Queues one chunk. The waiting pull runs before the bound is looked at, so that a fast reader is never paused. */
+  /** Queues one chunk. Who waits runs before the bound is looked at, so that a fast reader is never paused. */
   push(chunk: Uint8Array): void {
     if (this.end !== undefined) return
     this.received += chunk.length
@@ -106,17 +114,17 @@ export class ReadQueue {
     const waiter = this.waiter
     if (waiter === undefined) return
     this.waiter = undefined
-    waiter(this.pull)
+    waiter()
   }
 
-  private take(): Pull.Pull<Chunks, TransportError> {
+  takeUnsafe(): Chunks | undefined {
     const queued = this.queued
-    if (queued === undefined) return this.end ?? this.wait
+    if (queued === undefined) return undefined
     this.clear()
     if (this.paused) {
       this.paused = false
       this.source.resume()
     }
-    return Effect.succeed(queued)
+    return queued
   }
 }

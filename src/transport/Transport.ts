@@ -112,6 +112,18 @@ export interface Sieve {
   readonly takesUnsafe: (chunk: Uint8Array) => boolean
 }
 
+/** Bytes that arrived, for a reader that would rather run one Effect for a read than several. */
+export interface Arrived {
+  /** What waits to be pulled, as one array of chunks; undefined if nothing does. */
+  takeUnsafe(): NonEmptyReadonlyArray<Uint8Array> | undefined
+  /** Whether no more will arrive: when all is taken, a pull tells how it ended. */
+  readonly ended: boolean
+  /** Waits, where nothing is to be taken and nothing has ended, until that changes, and goes on with `next`. */
+  wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E>
+  /** From now on asks about each chunk that finds somebody waiting; a chunk that is taken wakes nobody. */
+  sieveWith(sieve: Sieve): void
+}
+
 /**
  * One peer's bytes, both ways. The wire owns the socket; whoever took it from `accept` must bring it to an end with
  * `end` or `abortUnsafe`. At most one `pull` waits at a time. The functions are methods: call them on the wire.
@@ -130,10 +142,10 @@ export interface Wire {
    */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError>
   /**
-   * From now on asks about each chunk that finds a pull waiting; a chunk that is taken wakes nobody. A transport may have
-   * no such thing: it saves work and changes nothing.
+   * What `pull` takes from, where the platform lets it be taken without an Effect. A transport may have no such thing: it
+   * saves work and changes nothing.
    */
-  readonly sieveUnsafe?: (sieve: Sieve) => void
+  readonly arrived?: Arrived
   /** Whether this side has stopped reading because nobody pulls: silence is then not the peer's. */
   readonly pausedUnsafe: () => boolean
   /**
