@@ -20,8 +20,10 @@ export class Sink implements Transport.Wire, Transport.Arrived {
   readonly ended = false
   #chunks: Chunks | undefined
   #waiter: (() => void) | undefined
+  #sieve: Transport.Sieve | undefined
 
   readUnsafe(chunk: Uint8Array): void {
+    if (this.#sieve?.takesUnsafe(chunk) === true) return
     this.#chunks = [chunk]
     this.#waiter?.()
   }
@@ -36,6 +38,10 @@ export class Sink implements Transport.Wire, Transport.Arrived {
     return Effect.callback((resume) => {
       this.#waiter = () => resume(next)
     })
+  }
+
+  sieveWith(sieve: Transport.Sieve): void {
+    this.#sieve = sieve
   }
 
   writeUnsafe(chunks: Chunks): boolean {

@@ -318,7 +318,7 @@ describe("the lifecycle journal", () => {
       const told = entries(yield* backend.ask({ type: "history", id: 2, channel })).slice(1)
       const connection = client.connected["connection"]
       assert.deepStrictEqual(
-        told.map((each) => ({ ...each, peer: "" })),
+        told.map((each): object => ({ ...each, peer: "" })),
         [
           { event: "opened", connection, peer: "", client: { name: "app", version: "1" } },
           { event: "closed", connection, peer: "", code: 4000, reason: "closed by the peer", openForMs: 2_000 },
