@@ -50,6 +50,16 @@ describe("the settings of authentication", () => {
     }),
   )
 
+  it.effect("that are wrong are not held against a host beyond loopback: who fixes them has authentication", () =>
+    Effect.gen(function* () {
+      const args = ["--host", "0.0.0.0", "--auth-secret-file", "no"]
+      assert.deepStrictEqual(
+        yield* longline({ args }),
+        refused(`--auth-secret-file is "no"; it must be a file that can be read (ENOENT: no such file or directory)`),
+      )
+    }),
+  )
+
   it.effect("in a file have the names of authentication itself", () =>
     Effect.gen(function* () {
       const auth = {

@@ -136,6 +136,7 @@ describe("a schema that is refused", () => {
     [{ type: "string", pattern: "a" }, "pattern needs maxLength beside it"],
     [{ type: "array", uniqueItems: true }, "uniqueItems needs maxItems beside it"],
     [{ type: "object", properties: { a: { anyOf: [{ type: "string", pattern: "a" }] } } }, "pattern needs maxLength"],
+    [{ type: "array", items: { type: "string", pattern: "a" } }, "pattern needs maxLength"],
     [{ $defs: { a: { type: "array", uniqueItems: true } } }, "uniqueItems needs maxItems"],
     ["string", "it has to be an object"],
     [null, "it has to be an object"],

@@ -1,12 +1,11 @@
 /** What a configuration file says about channels and services, and what follows from authentication. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { Action } from "../../src/gateway/auth/Identity.ts"
 import * as Policies from "../../src/gateway/config/Policies.ts"
 import { policy as settings } from "../../src/gateway/config/PolicySettings.ts"
 import { open, type Policy } from "../../src/gateway/Policy.ts"
 import * as Data from "../../src/gateway/protocol/Data.ts"
-import { allowing, ownPolicy, policy } from "./defaults.ts"
+import { allowing, policy } from "./defaults.ts"
 import { type Given, longline, refused } from "./harness.ts"
 
 const policiesOf = (text: string, given: Given = {}) =>
@@ -93,17 +92,13 @@ describe("the default policy and that of a namespace", () => {
   it.effect.each(accepted)("take %s", ([text, change]) =>
     Effect.gen(function* () {
       const changed = { ...policy, ...change }
-      const own = { ...changed, presence: false, allow: ownPolicy.allow }
       assert.deepStrictEqual(yield* policiesOf(`policy:\n  ${text}`), {
         fallback: changed,
-        namespaces: new Map([["$sys", own]]),
+        namespaces: new Map(),
       })
       assert.deepStrictEqual(yield* policiesOf(`namespaces:\n  chat: { ${text} }`), {
         fallback: policy,
-        namespaces: new Map([
-          ["$sys", ownPolicy],
-          ["chat", changed],
-        ]),
+        namespaces: new Map([["chat", changed]]),
       })
     }),
   )
@@ -214,22 +209,11 @@ describe("a name", () => {
     ["chatter:1", "default"],
     ["other:1", "default"],
     ["toString:1", "default"],
-    ["$sys:connections", "own"],
   ] as const)("%j has the policy of its namespace: %s", ([name, whose]) =>
     Effect.gen(function* () {
       const table = yield* policiesOf("namespaces: { chat: { presence: false } }")
-      const expected = { default: policy, chat: { ...policy, presence: false }, own: ownPolicy }[whose]
+      const expected = { default: policy, chat: { ...policy, presence: false } }[whose]
       assert.deepStrictEqual(Policies.serviceOf(table).of(name), expected)
-    }),
-  )
-
-  it.effect("of the gateway's own is open to those only who are granted it, whatever the file allows to all", () =>
-    Effect.gen(function* () {
-      const { namespaces } = yield* policiesOf("policy: { allow: { subscribe: anyone }, schema: { type: string } }")
-      const actions: ReadonlyArray<Action> = ["subscribe", "publish", "history", "presence", "serve", "request"]
-      const allowed = new Set(actions.map((action) => namespaces.get("$sys")?.allow[action]))
-      assert.deepStrictEqual(allowed, new Set(["granted"]))
-      assert.isUndefined(namespaces.get("$sys")?.validate)
     }),
   )
 })

@@ -25,9 +25,6 @@ export const policy: Policy = {
   allow: allowing("anyone"),
 }
 
-/** The policy of the gateway's own namespace, which takes its history from the default one. */
-export const ownPolicy: Policy = { ...policy, presence: false, allow: allowing("granted") }
-
 export const defaults: GatewayConfig = {
   listen: { _tag: "Tcp", host: "127.0.0.1", port: 7557 },
   tls: undefined,
@@ -55,7 +52,7 @@ export const defaults: GatewayConfig = {
   drainTimeout: Duration.seconds(20),
   data: undefined,
   auth: undefined,
-  policies: { fallback: policy, namespaces: new Map([["$sys", ownPolicy]]) },
+  policies: { fallback: policy, namespaces: new Map() },
   logLevel: "Info",
   logFormat: "json",
 }

@@ -40,9 +40,9 @@ const validateWith =
     return isMatch(value) ? undefined : mismatchOf(isMatch.errors ?? [], value)
   }
 
-/** The first failure. Of a choice (`anyOf` …) that is the choice, which comes after what failed inside; not so for `if`. */
+/** The first failure. Of a choice (`anyOf` …) that is the choice, which comes after what failed inside. */
 const mismatchOf = (errors: ReadonlyArray<ErrorObject>, value: unknown): Mismatch => {
-  const error = errors.findLast(({ keyword }) => keyword !== "if")
+  const error = errors.at(-1)
   if (error === undefined) return { path: "", message: "must match the schema" }
   const { path, seen } = follow(error.instancePath, value)
   const { key, message } = sentence(error, seen)

@@ -96,7 +96,7 @@ export const limits = {
   maxSessions: Setting.integer({
     key: "limits.sessions",
     name: "max-sessions",
-    purpose: "sessions, with those that wait for their client",
+    purpose: "sessions that wait for a client that lost its connection",
     min: 1,
     max: 10_000_000,
     fallback: 100_000,

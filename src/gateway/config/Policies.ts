@@ -36,12 +36,6 @@ export interface Loaded {
   }
 }
 
-/**
- * The gateway's own namespace: `$sys:connections` and the like. Whatever the configuration allows to all, here nobody may
- * do anything without a grant.
- */
-export const ownNamespace = "$sys"
-
 /** The policies as the gateway asks for them. */
 export const serviceOf = ({ fallback, namespaces }: PolicyTable): Policy.Policies["Service"] => ({
   of: (name) => {
@@ -79,10 +73,7 @@ export const load = (
     return {
       table: {
         fallback: policies.fallback,
-        namespaces: new Map([
-          [ownNamespace, ownPolicy(basis)],
-          ...names.map((name, index) => [name, policies.namespaces[index]!] as const),
-        ]),
+        namespaces: new Map(names.map((name, index) => [name, policies.namespaces[index]!])),
       },
       readings: { fallback: basis, namespaces: new Map(names.map((name, index) => [name, inheriting[index]!])) },
     }
@@ -105,10 +96,29 @@ const policyOf = (
   validate: Policy.Policy["validate"],
 ): Result.Result<Policy.Policy, Mistakes> => {
   const { historySize, recovery } = readings
-  if (recovery.value && historySize.value === 0 && Reading.isWritten(recovery)) {
+  if (recovery.value && historySize.value === 0) {
     return Result.fail([Reading.refuse(recovery, "false when history.size is 0: recovery reads the history")])
   }
-  return Result.succeed({ ...policyWithoutSchema(readings), ...(validate && { validate }) })
+  return Result.succeed({
+    history: { size: readings.historySize.value, ageMs: Duration.toMillis(readings.historyAge.value) },
+    recovery: readings.recovery.value,
+    presence: readings.presence.value,
+    presenceGraceMs: Duration.toMillis(readings.presenceGrace.value),
+    maxPresenceMembers: readings.maxPresenceMembers.value,
+    slowConsumer: readings.slowConsumer.value,
+    maxDataBytes: readings.maxDataBytes.value,
+    publishesPerSecond: readings.publishesPerSecond.value,
+    maxSubscribers: readings.maxSubscribers.value,
+    allow: {
+      subscribe: readings.allowSubscribe.value,
+      publish: readings.allowPublish.value,
+      history: readings.allowHistory.value,
+      presence: readings.allowPresence.value,
+      serve: readings.allowServe.value,
+      request: readings.allowRequest.value,
+    },
+    ...(validate && { validate }),
+  })
 }
 
 /** Recovery that nobody asked for ends where there is no history. */
@@ -116,39 +126,6 @@ const withoutIdleRecovery = (readings: PolicyReadings): PolicyReadings =>
   readings.historySize.value > 0 || Reading.isWritten(readings.recovery)
     ? readings
     : { ...readings, recovery: { ...readings.recovery, value: false, plain: false } }
-
-const policyWithoutSchema = (readings: PolicyReadings): Policy.Policy => ({
-  history: { size: readings.historySize.value, ageMs: Duration.toMillis(readings.historyAge.value) },
-  recovery: readings.recovery.value,
-  presence: readings.presence.value,
-  presenceGraceMs: Duration.toMillis(readings.presenceGrace.value),
-  maxPresenceMembers: readings.maxPresenceMembers.value,
-  slowConsumer: readings.slowConsumer.value,
-  maxDataBytes: readings.maxDataBytes.value,
-  publishesPerSecond: readings.publishesPerSecond.value,
-  maxSubscribers: readings.maxSubscribers.value,
-  allow: {
-    subscribe: readings.allowSubscribe.value,
-    publish: readings.allowPublish.value,
-    history: readings.allowHistory.value,
-    presence: readings.allowPresence.value,
-    serve: readings.allowServe.value,
-    request: readings.allowRequest.value,
-  },
-})
-
-const ownPolicy = (fallback: PolicyReadings): Policy.Policy => ({
-  ...policyWithoutSchema(fallback),
-  presence: false,
-  allow: {
-    subscribe: "granted",
-    publish: "granted",
-    history: "granted",
-    presence: "granted",
-    serve: "granted",
-    request: "granted",
-  },
-})
 
 /** Compiles each schema once, however many namespaces inherit it. */
 const validatorsOf = (all: ReadonlyArray<PolicyReadings>) =>
