@@ -16,6 +16,11 @@ export const markName = "longline.format"
 /** The file of the publications. */
 export const dataName = "data.mdb"
 
+const lockName = "lock.mdb"
+
+/** What a new file system has in its root. */
+const foundBySystem = "lost+found"
+
 /** Why a store cannot be opened. */
 export class DirectoryError extends Data.TaggedError("DirectoryError")<{
   /**
@@ -42,8 +47,8 @@ const markOf = (stage: "new" | "ready") => `longline data, format ${format}, ${s
 /** Makes the directory if there is none, and refuses one that is not ours or not whole. */
 export const prepareUnsafe = (directory: string): void => {
   try {
-    mkdirSync(directory, { recursive: true })
-    const names = readdirSync(directory)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const names = readdirSync(directory).filter((name) => name !== foundBySystem)
     if (names.length === 0) writeMark(directory, "new")
     else if (!names.includes(markName)) {
       throw new DirectoryError({
@@ -97,7 +102,7 @@ const inspect = (directory: string, names: ReadonlyArray<string>) => {
   const mark = readMark(directory)
   if (mark === markOf("new")) {
     // Nothing was ever answered for: a server died while it made the store.
-    for (const name of names) if (name !== markName) rmSync(join(directory, name), { recursive: true })
+    for (const name of [dataName, lockName]) rmSync(join(directory, name), { force: true })
     return
   }
   if (mark !== markOf("ready")) {

@@ -183,15 +183,16 @@ const newState = (now: number): Records.State => ({
  * we are alone. Of two that start at once both may see the other, and give up.
  */
 const claim = (root: RootDatabase<Buffer, Buffer>, directory: string) => {
-  const readers = () => root.readerList().match(/^ *\d+ /gm) ?? []
+  const readers = () => (root.readerList().match(/^ *\d+ /gm) ?? []).map(Number)
   root.readerCheck()
   const others = readers()
   root.get(stateKey)
-  if (others.length === 0 && readers().length === 1) return
+  const all = readers()
+  if (others.length === 0 && all.length === 1) return
   throw new DataDirectory.DirectoryError({
     reason: "InUse",
     directory,
-    observed: `another server has it open (process ${(others[0] ?? readers()[0] ?? "").trim()})`,
+    observed: `another server has it open (process ${others[0] ?? all.find((id) => id !== process.pid) ?? process.pid})`,
     advice: "stop that one, or choose another directory",
   })
 }

@@ -178,7 +178,8 @@ export class LmdbWriter {
 
   /** Completes when nothing waits to be written. */
   readonly drained: Effect.Effect<void> = Effect.callback((resume) => {
-    const look = () => (this.waiting.length === 0 && !this.isCommitting ? resume(Effect.void) : void setImmediate(look))
+    const look = () =>
+      this.waiting.length === 0 && !this.isCommitting ? resume(Effect.void) : void setTimeout(look, 1)
     look()
   })
 

@@ -173,12 +173,12 @@ describe("LMDB engine: a directory", () => {
     return directory
   })
 
-  it.effect("that is empty, or not there, becomes a store", () =>
+  it.effect("that is empty, or a new file system, or not there, becomes a store", () =>
     Effect.gen(function* () {
       const directory = join(yield* freshDirectory, "deep/er")
       yield* using(directory, (engine) => publish(engine, draft("a")))
       const empty = yield* freshDirectory
-      mkdirSync(empty)
+      mkdirSync(join(empty, "lost+found"), { recursive: true })
       yield* using(empty, (engine) => publish(engine, draft("a")))
     }),
   )
@@ -246,7 +246,9 @@ describe("LMDB engine: a directory", () => {
       mkdirSync(directory)
       writeFileSync(join(directory, "longline.format"), "longline data, format 1, new\n")
       writeFileSync(join(directory, "data.mdb"), "half")
+      writeFileSync(join(directory, "notes"), "somebody's")
       assert.strictEqual((yield* using(directory, (engine) => publish(engine, draft("a")))).offset, 1)
+      assert.strictEqual(readFileSync(join(directory, "notes"), "utf8"), "somebody's")
     }),
   )
 
