@@ -147,9 +147,13 @@ describe("the log", () => {
       stdio: ["ignore", "pipe", "ignore"],
     })
     const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
-    const port = await new Promise<number>((resolve) =>
-      child.stdout.once("data", (line) => resolve(Number(/listening on 127\.0\.0\.1:(\d+)/.exec(String(line))?.[1]))),
-    )
+    const port = await new Promise<number>((resolve) => {
+      let log = ""
+      child.stdout.on("data", (chunk) => {
+        const [, found] = /listening on 127\.0\.0\.1:(\d+)/.exec((log += String(chunk))) ?? []
+        if (found !== undefined) resolve(Number(found))
+      })
+    })
     child.stdout.destroy()
     for (let i = 0; i < 3; i++) {
       const peer = await Peer.connect({ port })
