@@ -56,6 +56,8 @@ export interface Connection<out In, in Out> {
   readonly sendUnsafe: (message: Out) => ConnectionError | undefined
   /** Completes while the peer keeps up, waits while it is slow: for senders by `sendUnsafe` that can wait afterwards. */
   readonly room: Effect.Effect<void>
+  /** Whether the peer is slow: `room` would wait. For who would rather drop something than have it wait. */
+  readonly isBehind: boolean
   /** Sends a frame that was encoded for many. Never waits. */
   sendSharedUnsafe(frame: SharedFrame): void
   /** Ends the connection; the goodbye goes behind what was sent. Default reason: `Done`. */

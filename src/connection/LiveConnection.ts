@@ -160,6 +160,10 @@ export class LiveConnection<In, Out>
     return this.#reason && new ConnectionError({ reason: this.#reason })
   }
 
+  get isBehind(): boolean {
+    return this.#outbox.isBehind
+  }
+
   get room(): Effect.Effect<void> {
     return this.#outbox.room
   }

@@ -129,10 +129,15 @@ export class Outbox implements Flushable {
     return this.queuedBytes + wire.unsentUnsafe() + protocol.encoder.sizeOf(bodyBytes) > settings.outbox.maxBytes
   }
 
+  /** Whether the peer has yet to take what it was given: `room` would wait. */
+  get isBehind(): boolean {
+    return this.#blocked && !this.#sealed
+  }
+
   /** Completes once the peer has caught up, or the outbox is sealed: ask `isFullFor` again. */
   get room(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.#blocked || this.#sealed) return Effect.void
+      if (!this.isBehind) return Effect.void
       this.#room ??= Deferred.makeUnsafe()
       return Deferred.await(this.#room)
     })

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Deadlines from "../connection/Deadlines.ts"
 import * as Heartbeat from "../connection/Heartbeat.ts"
@@ -143,8 +144,8 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   const { maxKeptSessions, maxPresenceMembers, maxSubscriptions, maxSubscribedChannels, maxReads } = options
   const engineTimeoutMs = options.engineTimeoutMs ?? Channels.defaultEngineTimeoutMs
   const sessionTtlMs = Duration.toMillis(Duration.fromInputUnsafe(options.sessionTtl ?? Sessions.defaultTtlMs))
-  const run = Effect.runForkWith(yield* Effect.context<never>())
-  const warn = (message: string, facts: object) => void run(Effect.logWarning(message, facts))
+  const fork = yield* FiberSet.makeRuntime()
+  const warn = (message: string, facts: object) => void fork(Effect.logWarning(message, facts))
   const channels = yield* Channels.make<Encoded>({
     policyOf,
     encode,
@@ -162,6 +163,7 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   const shared: Shared = {
     engine,
     authenticator,
+    fork: (effect) => void fork(effect),
     policyOf,
     channels,
     presence: Presence.make({

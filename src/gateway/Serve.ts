@@ -110,9 +110,12 @@ const handleFrom = (
   }
   return to < messages.length && connection.isOpen
     ? Effect.flatMap(Effect.yieldNow, () => handleFrom(engine, session, connection, messages, to))
-    : // Who publishes waits between batches until its own connection and the engine keep up.
-      Effect.andThen(connection.room, engine.room)
+    : roomOf(engine, connection)
 }
+
+/** Who publishes waits between batches until its own connection and the engine keep up. */
+const roomOf = (engine: Engine["Service"], connection: ClientConnection): Effect.Effect<void> =>
+  connection.isBehind ? Effect.andThen(connection.room, engine.room) : engine.room
 
 const bye = (connection: ClientConnection, facts: ByeCode.ByeFacts) =>
   Effect.andThen(connection.close(CloseReason.Application(facts)), Effect.never)

@@ -9,8 +9,10 @@ import type { Connection } from "../connection/Connection.ts"
 import type { AuthenticationError, Action, Identity } from "./auth/Identity.ts"
 import * as Authenticating from "./Authenticating.ts"
 import { CommandRate } from "./CommandRate.ts"
+import type { Accepted } from "./engine/Engine.ts"
 import type { Encoded } from "./Encoded.ts"
 import * as History from "./History.ts"
+import * as Lagging from "./Lagging.ts"
 import { isAllowed } from "./Policy.ts"
 import { dataSizeError, Publishing } from "./Publishing.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
@@ -42,6 +44,8 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   /** What the client said first, until it is answered. */
   #first: Client.Connect | undefined
   #sender: Sender | undefined
+  /** Present while the client is slow and something may be dropped for it. */
+  #lagging: Lagging.Lagging | undefined
 
   constructor(shared: Shared, connection: ClientConnection, identity: Identity, first: Client.Connect) {
     this.#shared = shared
@@ -165,7 +169,7 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     this.#shared.engine.publishUnsafe(draft.success, (accepted) => {
       if (id === undefined) return
       if (Result.isFailure(accepted)) this.#refuse(id, ErrorCode.ofEngine(accepted.failure))
-      else this.send({ type: "published", id, ...accepted.success })
+      else this.send(published(id, accepted.success))
     })
   }
 
@@ -281,6 +285,23 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     if (Result.isSuccess(frame)) this.#connection.sendSharedUnsafe(frame.success)
   }
 
+  deliverOrDrop(publication: Lagging.Droppable): void {
+    if (this.#lagging === undefined && !this.#connection.isBehind) return this.deliver(publication.encoded)
+    if (this.#lagging === undefined) {
+      this.#lagging = new Lagging.Lagging(this)
+      this.#shared.fork(Effect.map(this.#lagging.catchUp, () => (this.#lagging = undefined)))
+    }
+    this.#lagging.offer(publication)
+  }
+
+  forget(channel: string): void {
+    this.#lagging?.forget(channel)
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.isOpen
+  }
+
   sizeOf(message: Encoded): number {
     const frame = message.frameFor(this.#connection.codec)
     return Result.isSuccess(frame) ? frame.success.bytes.length : 0
@@ -326,6 +347,12 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     return true
   }
 }
+
+// Not spread: it is the answer to most messages there are.
+const published = (id: number, { duplicate, epoch, offset }: Accepted): Server.Published =>
+  duplicate === undefined
+    ? { type: "published", id, offset, epoch }
+    : { type: "published", id, offset, epoch, duplicate }
 
 /** The id to answer with. None where an error with it would seem to be the answer to a request of the client's. */
 const idOf = (message: Client.ClientFrame): number | undefined => {

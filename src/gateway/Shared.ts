@@ -1,5 +1,6 @@
 /** What all sessions of a gateway share. Types only: `Gateway` makes it. */
 import type { Authenticator } from "./auth/Identity.ts"
+import type * as Effect from "effect/Effect"
 import type { Revocations } from "./auth/Revocations.ts"
 import type { Channels } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
@@ -25,6 +26,8 @@ export interface Shared {
   readonly journal: Journal | undefined
   readonly expiry: Expiry
   readonly authenticator: Authenticator["Service"]
+  /** Runs an effect until it or the gateway ends. */
+  readonly fork: (effect: Effect.Effect<void>) => void
   readonly policyOf: (name: string) => Policy
   readonly maxSubscriptions: number
   readonly engineTimeoutMs: number

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { Channel, Shared, Subscriber } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
+import type * as Lagging from "./Lagging.ts"
 import type * as Presence from "./Presence.ts"
 import type { Publication } from "./protocol/ServerMessage.ts"
 
@@ -20,6 +21,8 @@ export interface Client {
   readonly maxHeldBytes: number
   /** Sends what was encoded for many. */
   readonly deliver: (message: Encoded) => void
+  /** The same, if the client keeps up; otherwise publications of this channel may be dropped, and it is told of the gap. */
+  readonly deliverOrDrop: (publication: Lagging.Droppable) => void
   readonly sizeOf: (message: Encoded) => number
   /** Completes while the client keeps up. */
   readonly room: Effect.Effect<void>
@@ -63,7 +66,7 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
   deliver(encoded: Encoded, publication: Publication): void {
     if (this.#held !== undefined) this.#hold(encoded, publication)
     // The engine may tell what a read has shown already.
-    else if (publication.offset > this.#after) this.#client.deliver(encoded)
+    else if (publication.offset > this.#after) this.#pass(encoded, publication.offset)
   }
 
   tell(message: Encoded): void {
@@ -86,6 +89,12 @@ export class Subscription implements Subscriber<Encoded>, Presence.Watcher<Encod
     if (rest === undefined) return this.#goLive()
     // Each step begins when the one before has been read, so that none of it grows old in the outbox.
     return Effect.andThen(this.#client.room, this.#catchUp(rest.shared, rest.from))
+  }
+
+  #pass(encoded: Encoded, offset: number): void {
+    const slowConsumer = this.at!.policy.slowConsumer
+    if (slowConsumer === "close") this.#client.deliver(encoded)
+    else this.#client.deliverOrDrop({ channel: this.channel, encoded, offset, isOnlyLatest: slowConsumer === "latest" })
   }
 
   #hold(encoded: Encoded, publication: Publication): void {

@@ -35,6 +35,8 @@ export interface Shared {
 /** Whose subscriptions they are. */
 export interface Subscriber extends Owner {
   readonly identity: Identity
+  /** Nothing of this channel may be sent any more. */
+  readonly forget: (channel: string) => void
 }
 
 /** What came of a wish to subscribe, before it is answered: a refusal, or a subscription that holds back still. */
@@ -194,6 +196,7 @@ export class Subscriptions {
 
   #end(subscription: Subscription): void {
     this.#shared.channels.leave(subscription.at!, subscription)
+    this.#client.forget(subscription.channel)
     if (this.#open?.get(subscription.channel) !== subscription) return
     this.#open.delete(subscription.channel)
     if (this.#open.size === 0) this.#open = undefined

@@ -73,6 +73,12 @@ class Peer {
     this.position = { offset, epoch }
   }
 
+  deliverOrDrop(): void {
+    assert.fail("the policy is to close")
+  }
+
+  forget(): void {}
+
   tooSlow(): void {
     this.wasTooSlow = true
     this.end()
