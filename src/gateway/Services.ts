@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as DeadlineQueue from "../connection/DeadlineQueue.ts"
 import type { Response, ResponseError } from "./protocol/ClientMessage.ts"
-import type { Data } from "./protocol/Data.ts"
+import * as Data from "./protocol/Data.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import * as Fields from "./protocol/Fields.ts"
 import type * as ServerMessage from "./protocol/ServerMessage.ts"
@@ -42,11 +42,13 @@ export interface Request<P> {
   /** The asker's own. */
   readonly id: number
   readonly service: string
-  readonly data: Data
+  readonly data: Data.Data
   /** What the responder is told of the asker. */
   readonly from: ServerMessage.Request["from"]
   /** Default: `Fields.defaultTimeoutMs`. */
   readonly timeoutMs?: number
+  /** Bytes of data that the answer may have. Over it the asker gets error 116 instead. Default: no limit. */
+  readonly maxAnswerBytes?: number
 }
 
 /** What is kept in memory, for metrics and limits. */
@@ -128,6 +130,7 @@ interface Open<P> extends DeadlineQueue.Entry {
   readonly askerId: number
   readonly responder: Member<P>
   readonly responderId: number
+  readonly maxAnswerBytes: number
 }
 
 /** Starts with no service and no peer. */
@@ -211,7 +214,8 @@ export const make = <P extends Peer>(options: Options): Services<P> => {
       withdraw(service, member)
     },
 
-    request: ({ asker: peer, data, from, id, service: name, timeoutMs = Fields.defaultTimeoutMs }) => {
+    request: ({ asker: peer, data, from, id, service: name, ...options }) => {
+      const { maxAnswerBytes = Infinity, timeoutMs = Fields.defaultTimeoutMs } = options
       const asker = obtain(peer)
       if (asker.asked.has(id)) return refuse(peer, id, "malformed", `id ${id} is still in flight`)
       if (asker.asked.size >= maxOpenRequests) {
@@ -232,6 +236,7 @@ export const make = <P extends Peer>(options: Options): Services<P> => {
         askerId: id,
         responder,
         responderId: nextId(responder),
+        maxAnswerBytes,
       }
       asker.asked.set(id, open)
       responder.inFlight.set(open.responderId, open)
@@ -249,6 +254,11 @@ export const make = <P extends Peer>(options: Options): Services<P> => {
       if (open === undefined) return false
       settle(open)
       const id = open.askerId
+      if (answer.type === "response" && Data.byteLength(answer.data) > open.maxAnswerBytes) {
+        const message = `an answer of ${Data.byteLength(answer.data)} bytes, allowed are ${open.maxAnswerBytes}`
+        refuse(open.asker.peer, id, "tooLarge", message)
+        return true
+      }
       open.asker.peer.send(
         answer.type === "response"
           ? { type: "response", id, data: answer.data }

@@ -197,9 +197,10 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 
   #request({ data, id, service, timeoutMs }: Client.Request): void {
     if (!this.#may("request", service)) return this.#refuse(id, ErrorCode.make("notAllowed"))
-    const tooLarge = dataSizeError(this.#shared.policyOf(service), data)
+    const policy = this.#shared.policyOf(service)
+    const tooLarge = dataSizeError(policy, data)
     if (tooLarge !== undefined) return this.#refuse(id, ErrorCode.make("tooLarge", { message: tooLarge }))
-    const request = { asker: this, id, service, data, from: this.sender }
+    const request = { asker: this, id, service, data, from: this.sender, maxAnswerBytes: policy.maxDataBytes }
     this.#shared.services.request(timeoutMs === undefined ? request : { ...request, timeoutMs })
   }
 

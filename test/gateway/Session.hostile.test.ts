@@ -1,8 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import * as Policy from "../../src/gateway/Policy.ts"
+import * as Drain from "../../src/server/Drain.ts"
 import { codeOf, gateway, lastOf, type Message, nonsense } from "../support/clients.ts"
 import { frame } from "../support/frames.ts"
+import { settled } from "../support/wires.ts"
 
 describe("hostile or clumsy clients", () => {
   it.effect("a message that fits nothing is error 107 with its path; a body that is no object is bye 4501", () =>
@@ -173,6 +179,83 @@ describe("hostile or clumsy clients", () => {
       let last: Message | "closed" = "closed"
       for (let next = yield* slow.next; next !== "closed"; next = yield* slow.next) last = next
       assert.deepStrictEqual(codeOf(last), ["bye", 4004])
+    }),
+  )
+})
+
+describe("data that is too large for its namespace", () => {
+  const policies = () => ({ ...Policy.open, maxDataBytes: 10 })
+
+  it.effect("is error 116, of a publication and of a request; at the limit it is welcome", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({}, { policies })
+      const [asker, responder] = [yield* connect(), yield* connect()]
+      yield* responder.ask({ type: "serve", id: 2, service: "s" })
+      const [most, more] = ["x".repeat(8), "x".repeat(9)]
+      const publish = (data: string) => Effect.map(asker.ask({ type: "publish", id: 2, channel: "a", data }), codeOf)
+      assert.deepStrictEqual(yield* publish(most), ["published", undefined])
+      assert.deepStrictEqual(yield* publish(more), ["error", 116])
+      const refused = yield* asker.ask({ type: "request", id: 2, service: "s", data: more })
+      assert.deepStrictEqual(codeOf(refused), ["error", 116])
+      asker.send({ type: "request", id: 3, service: "s", data: most })
+      assert.deepInclude((yield* responder.next) as Message, { type: "request", data: most })
+    }),
+  )
+
+  it.effect("is error 116 to the asker if it is the answer", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({}, { policies })
+      const [asker, responder] = [yield* connect(), yield* connect()]
+      yield* responder.ask({ type: "serve", id: 2, service: "s" })
+      for (const [data, ...expected] of [
+        ["x".repeat(8), "response", undefined],
+        ["x".repeat(9), "error", 116],
+      ]) {
+        asker.send({ type: "request", id: 3, service: "s", data: 1 })
+        const { id } = (yield* responder.next) as Message
+        responder.send({ type: "response", id, data })
+        assert.deepStrictEqual(codeOf(yield* asker.next), expected)
+      }
+    }),
+  )
+})
+
+describe("a drain", () => {
+  it.effect("under load answers what came before its end, tells everybody, and uses no offset twice", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const drain = Drain.layer({ grace: "1 second", timeout: "10 seconds", forced: Effect.never })
+      const { connect } = yield* gateway({}, { drain }).pipe(Scope.provide(scope))
+      const clients = [yield* connect(), yield* connect(), yield* connect()]
+      const publish = (id: number) => ({ type: "publish", id, channel: "a", data: id })
+      const ids = Array.from({ length: 100 }, (_, index) => index + 1)
+      for (const client of clients) client.send(...ids.map(publish))
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      const reading = yield* Effect.forkChild(
+        Effect.forEach(
+          clients,
+          (client) =>
+            Effect.gen(function* () {
+              const heard: Array<Message> = []
+              for (let next = yield* client.next; next !== "closed"; next = yield* client.next) heard.push(next)
+              return heard
+            }),
+          { concurrency: "unbounded" },
+        ),
+      )
+      for (let second = 0; second < 20; second++) {
+        yield* settled
+        yield* TestClock.adjust(1_000)
+      }
+      const heard = yield* Fiber.join(reading)
+      yield* Fiber.join(closing)
+      const offsets = heard.flat().flatMap(({ offset, type }) => (type === "published" ? [offset] : []))
+      assert.strictEqual(offsets.length, 300)
+      assert.strictEqual(new Set(offsets).size, 300)
+      for (const each of heard) {
+        assert.strictEqual(each.filter(({ code, type }) => type === "notice" && code === 4001).length, 1)
+        assert.deepStrictEqual(codeOf(each.at(-1)!), ["bye", 4001])
+      }
     }),
   )
 })

@@ -99,16 +99,19 @@ export interface Parts {
   readonly policies?: (name: string) => Policy.Policy
   readonly engine?: Layer.Layer<Engine, never, Policy.Policies>
   readonly authenticator?: Layer.Layer<Authenticator>
+  /** Default: ends at once. */
+  readonly drain?: Layer.Layer<never>
 }
 
 /** A gateway in memory, for the scope of a test, and how to become its client. */
 export const gateway = Effect.fnUntraced(function* (options: Partial<Gateway.Options> = {}, parts: Parts = {}) {
   const scope = yield* Scope.Scope
   const { authenticator = layerNone, engine = Defaults.layerMemory, settings = Layer.empty } = parts
+  const { drain = Drain.layer({ forced: Effect.void }) } = parts
   const policies = Layer.succeed(Policy.Policies, { of: parts.policies ?? (() => Policy.open) })
   const built = yield* Layer.buildWithScope(
     Gateway.layer({ server: { name: "test", version: "0" }, ...options }).pipe(
-      Layer.provide([settings, Drain.layer({ forced: Effect.void }), authenticator]),
+      Layer.provide([settings, drain, authenticator]),
       Layer.provideMerge(Layer.provideMerge(engine, policies)),
       Layer.provideMerge(MemoryTransport.layer()),
     ),
