@@ -34,6 +34,8 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     sessionTtl: config.sessionTtl,
     maxKeptSessions: config.limits.maxSessions,
     maxSubscriptions: config.limits.maxSubscriptions,
+    maxServices: config.limits.maxServices,
+    maxRequests: config.limits.maxRequests,
     server: { name: "longline", version: Process.version },
   }).pipe(
     Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),

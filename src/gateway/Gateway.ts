@@ -69,6 +69,10 @@ export interface Options {
   readonly maxKeptSessions?: number
   /** Subscriptions of one client. Default: 1 000. */
   readonly maxSubscriptions?: number
+  /** Services of one client. Default: 1 000. */
+  readonly maxServices?: number
+  /** Requests of one client that wait for an answer, and requests that one responder is given. Default: 1 000. */
+  readonly maxRequests?: number
   /** Channels with subscribers. Default: 1 000 000. */
   readonly maxSubscribedChannels?: number
   /** Members of all channels together. Default: 1 000 000. */
@@ -172,7 +176,14 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
       encode,
       ...(maxPresenceMembers !== undefined && { maxMembers: maxPresenceMembers }),
     }),
-    services: Services.make({ now: monotonic }),
+    services: Services.make({
+      now: monotonic,
+      ...(options.maxServices !== undefined && { maxServices: options.maxServices }),
+      ...(options.maxRequests !== undefined && {
+        maxOpenRequests: options.maxRequests,
+        maxInFlight: options.maxRequests,
+      }),
+    }),
     sessions,
     revocations,
     journal:

@@ -291,3 +291,26 @@ describe("services", () => {
     }),
   )
 })
+
+describe("the limits of one client", () => {
+  it.effect("are what it is told, and over each is error 106", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ maxSubscriptions: 2, maxServices: 1, maxRequests: 1 })
+      const client = yield* connect({ subscriptions: [{ channel: "a" }] })
+      assert.deepInclude(client.connected["limits"], { subscriptions: 2 })
+      const answer = (message: object) => Effect.map(client.ask({ id: 2, ...message }), codeOf)
+      assert.deepStrictEqual(yield* answer({ type: "subscribe", channel: "b" }), ["subscribed", undefined])
+      assert.deepStrictEqual(yield* answer({ type: "subscribe", channel: "c" }), ["error", 106])
+      assert.deepStrictEqual(yield* answer({ type: "unsubscribe", channel: "b" }), ["unsubscribed", undefined])
+      assert.deepStrictEqual(yield* answer({ type: "subscribe", channel: "c" }), ["subscribed", undefined])
+      assert.deepStrictEqual(yield* answer({ type: "serve", service: "s" }), ["serving", undefined])
+      assert.deepStrictEqual(yield* answer({ type: "serve", service: "t" }), ["error", 106])
+      const other = yield* connect()
+      other.send({ type: "request", id: 1, service: "s", data: 1 })
+      assert.deepStrictEqual(codeOf(yield* other.ask({ type: "request", id: 2, service: "s", data: 1 })), [
+        "error",
+        106,
+      ])
+    }),
+  )
+})
