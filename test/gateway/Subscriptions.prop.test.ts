@@ -171,7 +171,7 @@ describe("Subscriptions", () => {
   it("deliver every publication once and in order, whatever the engine is slow at", { timeout: 60_000 }, () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), (steps) => Effect.runPromise(run(steps))),
-      { numRuns: 400 },
+      { numRuns: 600 },
     ),
   )
 })
