@@ -10,6 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
+import * as SharedRead from "./SharedRead.ts"
 import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
@@ -145,8 +146,8 @@ export class NodeWire implements Wire {
     resetUnsafe(this.raw, this.socket)
   }
 
-  /** Lets bytes flow from `socket`, which is the raw one or carries its bytes decrypted. */
-  flowUnsafe(socket: Net.Socket): void {
+  /** Lets bytes flow from `socket`, which is the raw one or carries its bytes decrypted; the raw one by `shared` if it can. */
+  flowUnsafe(socket: Net.Socket, shared?: SharedRead.SharedRead): void {
     this.socket = socket
     if (socket !== this.raw) {
       own(socket, this)
@@ -155,7 +156,7 @@ export class NodeWire implements Wire {
       socket.on("error", onError)
     }
     socket.on("end", onEnd)
-    socket.on("data", onData)
+    if (shared?.attachUnsafe(socket) !== true) socket.on("data", onData)
   }
 
   /** Counts what the TLS socket added of its own as written. */
@@ -207,12 +208,23 @@ export class NodeWire implements Wire {
   }
 }
 
-/** Makes a wire of a connected plain socket (tcp or unix); bytes flow from the next turn of the event loop on. */
-export const makeUnsafe = (socket: Net.Socket, peer: Address, bounds: Bounds): NodeWire => {
+/**
+ * Makes a wire of a connected plain socket (tcp or unix); bytes flow from the next turn of the event loop on.
+ * `shared` is for a socket that was accepted just now.
+ */
+export const makeUnsafe = (
+  socket: Net.Socket,
+  peer: Address,
+  bounds: Bounds,
+  shared?: SharedRead.SharedRead,
+): NodeWire => {
   const wire = new NodeWire(socket, peer, bounds)
-  wire.flowUnsafe(socket)
+  wire.flowUnsafe(socket, shared)
   return wire
 }
+
+/** The buffer that the plain wires of one listener read into. */
+export const makeSharedRead = (): SharedRead.SharedRead => SharedRead.make(onData)
 
 /**
  * Resets a tcp socket, closes any other, and frees the descriptor now.

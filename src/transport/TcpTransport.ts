@@ -116,16 +116,18 @@ const listen = (
   name: string,
   address: Address,
   options: ListenOptions,
-): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> => {
-  const bounds = boundsOf(options)
-  return NodeListener.make({
-    name,
-    address,
-    backlog: options.backlog ?? defaultBacklog,
-    acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
-    wireUnsafe: (socket, peer) => NodeWire.makeUnsafe(socket, peer, bounds),
+): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const bounds = boundsOf(options)
+    const shared = NodeWire.makeSharedRead()
+    return NodeListener.make({
+      name,
+      address,
+      backlog: options.backlog ?? defaultBacklog,
+      acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
+      wireUnsafe: (socket, peer) => NodeWire.makeUnsafe(socket, peer, bounds, shared),
+    })
   })
-}
 
 /**
  * Removes a socket file that a killed process left behind. One that answers stays, and so does a file that is no

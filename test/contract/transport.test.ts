@@ -8,6 +8,7 @@ import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
 import type { Transport } from "../../src/transport/Transport.ts"
 import { makeCertificates } from "../support/certificates.ts"
+import { withoutSharedReads } from "../support/sharedReads.ts"
 import { portOf, temporaryFolder } from "../support/wires.ts"
 import { type ContractOptions, transportContract } from "./transport.contract.ts"
 import * as SocketServer from "effect/socket/SocketServer"
@@ -21,6 +22,17 @@ transportContract("tcp", {
       transport,
       dial: dialTcp(transport, options),
     })),
+  resets: true,
+  native: true,
+})
+
+transportContract("tcp without shared reads", {
+  listen: (options) =>
+    Effect.gen(function* () {
+      yield* withoutSharedReads
+      const transport = yield* TcpTransport.make({ port: 0, ...options })
+      return { transport, dial: dialTcp(transport, options) }
+    }),
   resets: true,
   native: true,
 })
