@@ -21,6 +21,7 @@ import * as LogEvents from "../observe/LogEvents.ts"
 import * as Logging from "../observe/Logging.ts"
 import * as Admission from "../server/Admission.ts"
 import * as Drain from "../server/Drain.ts"
+import * as MemoryBudget from "../server/MemoryBudget.ts"
 import * as ServerEvents from "../server/ServerEvents.ts"
 import * as TcpTransport from "../transport/TcpTransport.ts"
 import * as TlsTransport from "../transport/TlsTransport.ts"
@@ -47,6 +48,10 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
       Heartbeat.layer({ interval: config.heartbeatInterval, timeout: config.heartbeatTimeout }),
       Outbox.layer({ maxBytes: config.limits.outboxBytes, maxAge: config.limits.outboxAge }),
       Admission.layer(config),
+      MemoryBudget.layer({
+        maxBufferedBytes: config.limits.bufferBytes,
+        maxMemoryShare: config.limits.memoryPercent / 100,
+      }),
       Drain.layer({ grace: config.drainGrace, timeout: config.drainTimeout, forced: Process.nextSignal }),
     ]),
     Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer)),

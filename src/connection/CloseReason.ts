@@ -40,9 +40,17 @@ export type CloseReason = Data.TaggedEnum<{
   WriteStalled: { readonly limitMs: number; readonly unsentBytes: number }
   /** More of something in a second than its limit allows; `commands` are the application's own count. */
   RateLimited: { readonly unit: "frames" | "bytes" | "heartbeats" | "commands"; readonly perSecond: number }
-  /** No seat: the server is full, its address has too many, or accepts come too fast. */
+  /**
+   * All connections together hold more than they may (`observed` bytes), and this one held so much of it that it had to
+   * go.
+   */
+  Overloaded: { readonly allowed: number; readonly observed: number; readonly held: number }
+  /**
+   * No seat: the server is full, its address has too many, or accepts come too fast; or the process uses more of its
+   * memory, or of its heap, than lets newcomers in (bytes).
+   */
   Refused: {
-    readonly limit: "connections" | "connectionsPerAddress" | "acceptsPerSecond"
+    readonly limit: "connections" | "connectionsPerAddress" | "acceptsPerSecond" | "memory" | "heap"
     readonly allowed: number
     readonly observed: number
   }
@@ -68,6 +76,7 @@ export const {
   FrameTooSlow,
   HandlerFailed,
   HeartbeatTimeout,
+  Overloaded,
   PeerClosed,
   RateLimited,
   Refused,
@@ -112,6 +121,8 @@ export const format = (reason: CloseReason): string => {
       return `a write made no progress within ${reason.limitMs} ms: ${reason.unsentBytes} bytes unsent`
     case "RateLimited":
       return `more than ${reason.perSecond} ${reason.unit} per second`
+    case "Overloaded":
+      return `all connections together hold ${reason.observed} bytes, allowed are ${reason.allowed}: this one held ${reason.held}`
     case "Refused":
       return `refused: ${reason.observed} ${refusedFor[reason.limit]}, allowed are ${reason.allowed}`
     case "Draining":
@@ -127,4 +138,6 @@ const refusedFor = {
   connections: "connections",
   connectionsPerAddress: "connections from this address",
   acceptsPerSecond: "new connections in a second",
+  memory: "bytes of memory in use",
+  heap: "bytes of heap in use",
 } as const

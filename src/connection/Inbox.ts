@@ -99,6 +99,17 @@ export class Inbox<In> {
     this.#decoder.limit(maxFrameBytes)
   }
 
+  /** Bytes allocated for the frame that is arriving. */
+  get bufferBytes(): number {
+    return this.#decoder.bufferBytes
+  }
+
+  /** Lets go of whatever was not delivered. Nothing more will come. */
+  discard(): void {
+    this.#held = []
+    this.#decoder.end()
+  }
+
   /** Which frame `arriving` is about: a number that changes with every frame. */
   get arrivingFrame(): number {
     return this.#decoder.framesDecoded

@@ -75,6 +75,10 @@ export interface Lifetime {
    * behind, and the owner is then never told.
    */
   readonly abortUnsafe: () => void
+  /** Bytes that it keeps in memory, on their way in and out. */
+  readonly heldBytes: number
+  /** Lets go of them: ends it for this reason; if it has ended already, without waiting for its goodbye. */
+  readonly shedUnsafe: (reason: CloseReason.CloseReason) => void
 }
 
 /** Who holds connections that run. */
@@ -129,6 +133,15 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     this.#connection?.closeUnsafe(CloseReason.Draining())
     this.#options.wire.abortUnsafe()
     this.#main?.interruptUnsafe()
+  }
+
+  get heldBytes(): number {
+    return this.#connection?.heldBytes ?? 0
+  }
+
+  shedUnsafe(reason: CloseReason.CloseReason): void {
+    if (this.#connection?.isOpen === true) this.#connection.closeUnsafe(reason)
+    else this.#options.wire.abortUnsafe()
   }
 
   #open(tls: TlsIdentity | undefined): Effect.Effect<unknown, unknown, Scope.Scope> {

@@ -199,6 +199,12 @@ export class LiveConnection<In, Out>
     return refused === undefined ? Effect.void : badOutbound(refused)
   }
 
+  /** Bytes that the connection keeps in memory, on their way in and out; none once it was made to let go of them. */
+  get heldBytes(): number {
+    if (this.#reason?._tag === "Overloaded") return 0
+    return this.#reader.heldBytes + this.#outbox.heldBytes
+  }
+
   // --- the end
 
   get isOpen(): boolean {
@@ -225,14 +231,18 @@ export class LiveConnection<In, Out>
     if (this.#reason !== undefined) return
     const [recorded, last] = this.#lastWords(reason)
     this.#reason = recorded
+    const isShed = reason._tag === "Overloaded"
+    // Who has not taken what it was sent would not hear a goodbye, and what the system was given is freed only so.
+    const isDeaf = isShed && this.wire.unsentUnsafe() > 0
     // Not within this call: a handler whose own read fails gets to see the failure before it is interrupted, and a
     // caller that goes through many connections is not run into by the ends of some.
     queueMicrotask(() => {
+      if (isDeaf) this.wire.abortUnsafe()
       if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(recorded))
       this.#owner.closingUnsafe(recorded)
     })
     this.#reader.stop(recorded)
-    this.#outbox.seal({ discard: reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
+    this.#outbox.seal({ discard: isShed || reason._tag === "SlowConsumer" || reason._tag === "WriteStalled", last })
   }
 
   /** The protocol's goodbye. One that throws is a failure of the application's, which is the reason then. */

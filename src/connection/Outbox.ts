@@ -16,6 +16,7 @@ import type { Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
 import { Batch } from "./Batch.ts"
 import * as CloseReason from "./CloseReason.ts"
+import type { Intake } from "./Intake.ts"
 import type { Flushable, Turn } from "./Turn.ts"
 
 /** Bytes that may wait for a peer: 1 MiB. */
@@ -60,6 +61,7 @@ export interface OutboxOwner {
   readonly settings: {
     readonly alarms: Alarms.Alarms
     readonly deadlines: { readonly writeStall: number }
+    readonly intake: Intake
     readonly now: () => number
     readonly outbox: OutboxLimits
     readonly turn: Turn
@@ -119,6 +121,14 @@ export class Outbox implements Flushable {
     if (this.#sealed || (this.#blocked && !this.#mayWait(frame.bytes.length))) return
     this.#collecting.push(frame.bytes)
     this.#taken(frame.bytes.length)
+  }
+
+  /**
+   * Bytes that wait for the peer, here and with the wire. What was collected in this turn for a peer that keeps up is not
+   * among them.
+   */
+  get heldBytes(): number {
+    return (this.#blocked ? this.queuedBytes : 0) + this.#owner.wire.unsentUnsafe()
   }
 
   /** Whether a sender of `bodyBytes` that can wait should: the peer is slow, and enough waits for it already. */
@@ -181,15 +191,20 @@ export class Outbox implements Flushable {
     const { settings, wire } = this.#owner
     const chunks = batch.take()
     this.#batch = undefined
-    this.#givenBytes += this.queuedBytes
+    const givenBytes = this.queuedBytes
+    this.#givenBytes += givenBytes
     this.queuedBytes = 0
     this.sentAt = settings.turn.now()
-    if (!wire.writeUnsafe(chunks)) {
+    const hasRoom = wire.writeUnsafe(chunks)
+    const unsentBytes = wire.unsentUnsafe()
+    if (!hasRoom) {
       this.#blocked = true
       this.#oldestUnsentAt = Math.min(this.#oldestQueuedAt, this.sentAt)
       this.#owner.fork(Effect.raceFirst(this.#catchUp, this.#watch))
-    } else if (wire.unsentUnsafe() > 0 && !this.#sealed) this.#watchRest()
+    } else if (unsentBytes > 0 && !this.#sealed) this.#watchRest()
     this.#oldestQueuedAt = Infinity
+    // Last, since it may be the end of this connection.
+    if (unsentBytes > 0) settings.intake.growUnsafe(Math.min(unsentBytes, givenBytes))
   }
 
   get #collecting(): Batch {
@@ -211,7 +226,7 @@ export class Outbox implements Flushable {
 
   #taken(frameBytes: number): void {
     this.queuedBytes += frameBytes
-    if (this.#blocked) return
+    if (this.#blocked) return this.#owner.settings.intake.growUnsafe(frameBytes)
     if (this.queuedBytes >= flushBytes) this.flushUnsafe()
     else if (!this.#scheduled) {
       this.#scheduled = true

@@ -16,7 +16,7 @@ import type { Settings } from "./Settings.ts"
 /** The connection that a reader belongs to. */
 export interface ReaderOwner<In> extends InboxOwner<In> {
   readonly wire: Wire
-  readonly settings: Pick<Settings, "alarms" | "deadlines" | "now" | "rateLimit" | "turn">
+  readonly settings: Pick<Settings, "alarms" | "deadlines" | "intake" | "now" | "rateLimit" | "turn">
   /** Called when the peer's bytes, or their absence, are a reason to end. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }
@@ -39,6 +39,8 @@ export class Reader<In> implements Sieve {
   #alarm: Alarms.Alarm | undefined
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
   #rest: Array<In> = []
+  /** Bytes of the last read as long as somebody may be at work on what came of them. */
+  #handedBytes = 0
   #stopped: CloseReason.CloseReason | undefined
   #arrivingFrame = -1
   #arrivingSince = 0
@@ -47,6 +49,8 @@ export class Reader<In> implements Sieve {
     this.#owner = owner
     this.inbox = new Inbox(owner)
     owner.wire.arrived?.sieveWith(this)
+    // Nobody was told of what came before.
+    owner.settings.intake.growUnsafe(owner.wire.unreadUnsafe())
   }
 
   /** The next batch: what one read brought, or what `one` has left of it. */
@@ -73,6 +77,7 @@ export class Reader<In> implements Sieve {
    */
   #read(): Batch<In> {
     const { arrived, pull } = this.#owner.wire
+    this.#handedBytes = 0
     const chunks = arrived?.takeUnsafe()
     if (chunks !== undefined) return this.#received(chunks)
     if (arrived !== undefined && !arrived.ended) return (this.#wait ??= arrived.wait(this.batch))
@@ -99,6 +104,15 @@ export class Reader<In> implements Sieve {
     return true
   }
 
+  queuedUnsafe(chunk: Uint8Array): void {
+    this.#owner.settings.intake.growUnsafe(chunk.length)
+  }
+
+  /** Bytes from the peer that are still here: unread, read and at work on, or a frame that is not complete. */
+  get heldBytes(): number {
+    return this.#owner.wire.unreadUnsafe() + this.#handedBytes + this.inbox.bufferBytes
+  }
+
   /** Whether a frame is arriving, within its deadline, and all that came of it was taken. */
   get isArriving(): boolean {
     return this.inbox.arriving !== undefined && this.#owner.wire.unreadUnsafe() === 0
@@ -108,6 +122,8 @@ export class Reader<In> implements Sieve {
   stop(reason: CloseReason.CloseReason): void {
     this.#stopped = reason
     this.#inTime()
+    this.inbox.discard()
+    this.#handedBytes = 0
   }
 
   #listen(): void {
@@ -116,8 +132,15 @@ export class Reader<In> implements Sieve {
   }
 
   #received(chunks: ReadonlyArray<Uint8Array>): Batch<In> {
+    let bytes = 0
+    for (let i = 0; i < chunks.length; i++) bytes += chunks[i]!.length
+    const bufferBytes = this.inbox.bufferBytes
     const messages = this.inbox.take(chunks)
     this.#watch()
+    // A part of a frame is copied, and the chunk let go.
+    this.#handedBytes = messages.length > 0 || this.inbox.heldMs > 0 ? bytes : 0
+    // Last, since it may be the end of this connection.
+    this.#owner.settings.intake.growUnsafe(this.#handedBytes + Math.max(0, this.inbox.bufferBytes - bufferBytes))
     return this.#deliver(messages)
   }
 

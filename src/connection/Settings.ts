@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Alarms from "./Alarms.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Heartbeat from "./Heartbeat.ts"
+import * as Intake from "./Intake.ts"
 import * as Outbox from "./Outbox.ts"
 import * as RateLimit from "./RateLimit.ts"
 import { Turn } from "./Turn.ts"
@@ -23,6 +24,8 @@ export interface Settings {
   readonly now: () => number
   readonly turn: Turn
   readonly alarms: Alarms.Alarms
+  /** What they take in, for whoever bounds what all of them hold. */
+  readonly intake: Intake.Intake
 }
 
 /** The settings in force; connections served with them are watched over as long as the scope is open. */
@@ -38,5 +41,6 @@ export const current: Effect.Effect<Settings, never, Scope.Scope> = Effect.gen(f
     now,
     turn: new Turn(now),
     alarms: yield* Alarms.scoped(now),
+    intake: Intake.unlimited(),
   }
 })

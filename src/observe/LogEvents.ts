@@ -51,6 +51,10 @@ export const log = (event: ServerEvent): Effect.Effect<void> => {
       )
     case "ConnectionClosed":
       return closed(event)
+    case "BuffersShed":
+      return Effect.logWarning(
+        `${event.connections} connections shed that held ${event.shedBytes} bytes: all together held ${event.heldBytes}, allowed are ${event.allowedBytes}`,
+      )
     case "DrainStarted":
       return Effect.logInfo(
         `draining ${event.connections} connections: ${event.graceMs} ms of grace, then ${event.timeoutMs} ms`,

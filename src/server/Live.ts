@@ -18,6 +18,11 @@ export class Live implements Lifetime.Owner {
     return this.#lifetimes.size
   }
 
+  /** What is under way, in the order in which it began. */
+  get lifetimes(): Iterable<Lifetime.Lifetime> {
+    return this.#lifetimes
+  }
+
   /** Starts a connection and holds it until it is over. */
   startUnsafe<In, Out, R>(
     options: Lifetime.Options<In, Out>,

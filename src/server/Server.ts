@@ -18,6 +18,7 @@ import { type AcceptFailed, type Address, hostOf, Transport, type Wire } from ".
 import { AdmissionLimits, Seats } from "./Admission.ts"
 import * as Drain from "./Drain.ts"
 import { Live } from "./Live.ts"
+import * as MemoryBudget from "./MemoryBudget.ts"
 import { LiveRegistry, type Registry } from "./Registry.ts"
 import * as ServerEvents from "./ServerEvents.ts"
 
@@ -70,7 +71,8 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   handler: Handler<In, Out, E, R>,
 ) {
   const transport = yield* Transport
-  const settings = yield* Settings.current
+  const budget = yield* MemoryBudget.current
+  const settings = { ...(yield* Settings.current), intake: budget.intake }
   const drainSettings = yield* Drain.DrainSettings
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   const events = yield* Effect.serviceOption(ServerEvents.ServerEvents)
@@ -79,6 +81,10 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   const seats = new Seats(yield* AdmissionLimits, now())
   const registry = new LiveRegistry(protocol)
   const live = new Live()
+  yield* budget.join({
+    holders: live.lifetimes,
+    onShedUnsafe: (shed) => void Effect.runForkWith(services)(publish(ServerEvents.BuffersShed(shed))),
+  })
   let lastId = 0
   let refusalsTold = 0
   let goodbyes = 0
@@ -145,7 +151,9 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
 
   const arrive = (wire: Wire): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const refusal = isDraining ? CloseReason.Draining() : seats.take(hostOf(wire.peer), now())
+      const refusal = isDraining
+        ? CloseReason.Draining()
+        : (budget.refusalUnsafe() ?? seats.take(hostOf(wire.peer), now()))
       if (refusal !== undefined) return refuse(wire, refusal)
       live.startUnsafe(new Seated(wire), handle, services)
       return Effect.void

@@ -28,6 +28,16 @@ export type ServerEvent = Data.TaggedEnum<{
     readonly reason: CloseReason
     readonly durationMs: number
   }
+  /**
+   * All connections together held `heldBytes`, more than they may: the largest holders were told to go, or cut off if
+   * they had ended. Who they are is told by `ConnectionClosed` with the reason `Overloaded`.
+   */
+  BuffersShed: {
+    readonly connections: number
+    readonly shedBytes: number
+    readonly heldBytes: number
+    readonly allowedBytes: number
+  }
   DrainStarted: { readonly connections: number; readonly graceMs: number; readonly timeoutMs: number }
   /**
    * `aborted` connections were reset at the deadline, or because the drain was forced; those whose handler cannot be
@@ -38,6 +48,7 @@ export type ServerEvent = Data.TaggedEnum<{
 
 export const {
   AcceptFault,
+  BuffersShed,
   ConnectionClosed,
   ConnectionOpened,
   ConnectionRefused,

@@ -82,6 +82,7 @@ export class ReadQueue implements Arrived {
     if (this.queued === undefined) this.queued = [chunk]
     else this.queued.push(chunk)
     this.wake()
+    if (this.queuedBytes > 0) this.sieve?.queuedUnsafe(chunk)
     if (this.queuedBytes >= this.limitBytes && !this.paused && this.end === undefined) {
       this.paused = true
       this.source.pause()

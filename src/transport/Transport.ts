@@ -106,10 +106,12 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   }
 }
 
-/** Takes chunks, heartbeats for one, that whoever waits for bytes need not see. */
+/** Sees chunks as they arrive, and takes those, heartbeats for one, that whoever waits for bytes need not see. */
 export interface Sieve {
   /** Whether this chunk, behind everything that was pulled, was taken whole. Must not throw. */
   readonly takesUnsafe: (chunk: Uint8Array) => boolean
+  /** Told of each chunk that is kept because nobody waited for it. Must not throw; may abort the wire. */
+  readonly queuedUnsafe: (chunk: Uint8Array) => void
 }
 
 /** Bytes that arrived, for a reader that would rather run one Effect for a read than several. */
@@ -120,7 +122,10 @@ export interface Arrived {
   readonly ended: boolean
   /** Waits, where nothing is to be taken and nothing has ended, until that changes, and goes on with `next`. */
   wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E>
-  /** From now on asks about each chunk that finds somebody waiting; a chunk that is taken wakes nobody. */
+  /**
+   * From now on asks about each chunk that finds somebody waiting, and tells of each that does not. A chunk that is taken
+   * wakes nobody.
+   */
   sieveWith(sieve: Sieve): void
 }
 

@@ -42,6 +42,14 @@ const sentences: ReadonlyArray<readonly [reason: CloseReason.CloseReason, senten
   [CloseReason.WriteStalled({ limitMs: 10, unsentBytes: 6 }), "a write made no progress within 10 ms: 6 bytes unsent"],
   [CloseReason.RateLimited({ unit: "frames", perSecond: 5 }), "more than 5 frames per second"],
   [CloseReason.Refused({ limit: "connections", allowed: 5, observed: 6 }), "refused: 6 connections, allowed are 5"],
+  [
+    CloseReason.Refused({ limit: "memory", allowed: 500, observed: 600 }),
+    "refused: 600 bytes of memory in use, allowed are 500",
+  ],
+  [
+    CloseReason.Overloaded({ allowed: 500, observed: 600, held: 100 }),
+    "all connections together hold 600 bytes, allowed are 500: this one held 100",
+  ],
   [CloseReason.Draining(), "the server is draining"],
   [CloseReason.HandlerFailed({ cause: new Error("secret") }), "the handler failed"],
   [CloseReason.Application({ code: 4503, message: "kicked" }), "kicked"],

@@ -144,6 +144,7 @@ const endings: Record<string, Ending> = {
   "the application": close(CloseReason.Application({ code: 4503, message: "kicked" })),
   "a drain": close(CloseReason.Draining()),
   "a refusal": close(CloseReason.Refused({ limit: "connections", allowed: 1, observed: 2 })),
+  "a shedding": close(CloseReason.Overloaded({ allowed: 8, observed: 9, held: 1 })),
   "a handler that completes": { reason: CloseReason.Done(), by: () => Effect.void, handler: () => Effect.sleep(0) },
   "a handler that fails": {
     reason: CloseReason.HandlerFailed({ cause }),

@@ -67,6 +67,14 @@ describe("the line of an event", () => {
       closed(CloseReason.HandlerFailed({ cause: Cause.fail("no") })),
       ofClosed("ERROR", CloseReason.HandlerFailed({ cause: Cause.fail("no") })),
     ],
+    "a shedding is a warning that says how much it was about": [
+      ServerEvents.BuffersShed({ connections: 2, shedBytes: 30, heldBytes: 101, allowedBytes: 100 }),
+      {
+        level: "WARN",
+        message: "2 connections shed that held 30 bytes: all together held 101, allowed are 100",
+        annotations: {},
+      },
+    ],
     "a drain that begins says how many there are, and how long they have": [
       ServerEvents.DrainStarted({ connections: 3, graceMs: 5000, timeoutMs: 20_000 }),
       {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Alarms from "../../src/connection/Alarms.ts"
 import type { CloseReason } from "../../src/connection/CloseReason.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
+import * as Intake from "../../src/connection/Intake.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
 import { Turn } from "../../src/connection/Turn.ts"
 import * as FrameEncoder from "../../src/frame/FrameEncoder.ts"
@@ -32,6 +33,7 @@ export interface Options {
   readonly writeStallMs?: number
   readonly writeHighWaterBytes?: number
   readonly turn?: Turn
+  readonly intake?: Intake.Intake
 }
 
 /** Frames with a header of 4 bytes and a body of up to 1 MiB. */
@@ -56,6 +58,7 @@ export const make = (options: Options = {}) =>
       protocol: { encoder },
       settings: {
         alarms: yield* Alarms.scoped(now),
+        intake: options.intake ?? Intake.unlimited(),
         deadlines: { writeStall: options.writeStallMs ?? Infinity },
         now,
         outbox: {

@@ -5,23 +5,25 @@ import { ReadQueue } from "../../src/transport/ReadQueue.ts"
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
 
-/** A queue with a sieve that takes empty chunks and those of one zero, and what it was asked about. */
+/** A queue with a sieve that takes chunks of one zero, what it was asked about, and what it was told of. */
 const make = () => {
   const asked: Array<Uint8Array> = []
+  const told: Array<Uint8Array> = []
   const queue = new ReadQueue({ pause: () => undefined, resume: () => undefined }, 1024)
   queue.sieveWith({
     takesUnsafe: (chunk) => {
       asked.push(chunk)
       return chunk.length === 1 && chunk[0] === 0
     },
+    queuedUnsafe: (chunk) => void told.push(chunk),
   })
-  return { asked, queue }
+  return { asked, queue, told }
 }
 
 describe("A sieve", () => {
   it.effect("takes chunks from under a pull that waits, which then gets the next that is not taken", () =>
     Effect.gen(function* () {
-      const { asked, queue } = make()
+      const { asked, queue, told } = make()
       const pulling = yield* Effect.forkChild(queue.pull, { startImmediately: true })
       queue.push(bytes(0))
       queue.push(bytes(0))
@@ -29,18 +31,18 @@ describe("A sieve", () => {
       assert.deepStrictEqual([queue.queuedBytes, queue.received], [0, 2])
       queue.push(bytes(1))
       assert.deepStrictEqual(yield* Fiber.join(pulling), [bytes(1)])
-      assert.deepStrictEqual(asked, [bytes(0), bytes(0), bytes(1)])
+      assert.deepStrictEqual([asked, told], [[bytes(0), bytes(0), bytes(1)], []])
     }),
   )
 
-  it.effect("is not asked while nobody waits: what comes then stays in order", () =>
+  it.effect("is told while nobody waits, and not asked: what comes then stays in order", () =>
     Effect.gen(function* () {
-      const { asked, queue } = make()
+      const { asked, queue, told } = make()
       queue.push(bytes(0))
       queue.push(bytes(1))
       queue.push(bytes(0))
       assert.deepStrictEqual(yield* queue.pull, [bytes(0), bytes(1), bytes(0)])
-      assert.deepStrictEqual(asked, [])
+      assert.deepStrictEqual([asked, told], [[], [bytes(0), bytes(1), bytes(0)]])
     }),
   )
 })

@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import { defaultMaxOutboxAge, defaultMaxOutboxBytes } from "../../connection/Outbox.ts"
+import { defaultMaxBufferedBytes, defaultMaxMemoryShare } from "../../server/MemoryBudget.ts"
 import * as Setting from "./Setting.ts"
 
 /** Leaves a quarter of 20 000 descriptors, a common hard limit, for files, health checks and newcomers being refused. */
@@ -131,7 +132,7 @@ export const limits = {
     purpose: "what all connections together may have read or unsent",
     min: mib,
     max: 1024 * gib,
-    fallback: 256 * mib,
+    fallback: defaultMaxBufferedBytes,
   }),
   memoryPercent: Setting.integer({
     key: "limits.memoryPercent",
@@ -139,6 +140,6 @@ export const limits = {
     purpose: "share of the memory limit above which newcomers are refused",
     min: 1,
     max: 100,
-    fallback: 90,
+    fallback: defaultMaxMemoryShare * 100,
   }),
 } as const

@@ -82,7 +82,7 @@ const told =
   (reason: CloseReason.CloseReason): ByeFacts =>
     make(name, { message: CloseReason.format(reason) })
 
-// The server's own faults keep their details to themselves.
+// The server's own faults and its size are nobody's business.
 const untold = (name: ByeName) => (): ByeFacts => make(name)
 
 const translate = CloseReason.match({
@@ -100,7 +100,8 @@ const translate = CloseReason.match({
   SlowConsumer: told("slowConsumer"),
   WriteStalled: told("writeStalled"),
   RateLimited: told("tooManyCommands"),
-  Refused: (reason) => told(refusals[reason.limit])(reason),
+  Overloaded: untold("overloaded"),
+  Refused: (reason) => refusals[reason.limit](reason),
   Draining: told("draining"),
   BadOutbound: untold("serverError"),
   HandlerFailed: untold("serverError"),
@@ -110,7 +111,9 @@ const translate = CloseReason.match({
 const find = (code: number): ByeFacts | undefined => Object.values(table).find((bye) => bye.code === code)
 
 const refusals = {
-  connections: "nodeFull",
-  connectionsPerAddress: "addressLimit",
-  acceptsPerSecond: "overloaded",
-} as const satisfies Record<string, ByeName>
+  connections: told("nodeFull"),
+  connectionsPerAddress: told("addressLimit"),
+  acceptsPerSecond: told("overloaded"),
+  memory: untold("overloaded"),
+  heap: untold("overloaded"),
+}

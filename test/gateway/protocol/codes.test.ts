@@ -84,7 +84,7 @@ describe("ByeCode", () => {
     actual: "an empty body",
   })
   const lost = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })
-  const refused = (limit: "connections" | "connectionsPerAddress" | "acceptsPerSecond") =>
+  const refused = (limit: Parameters<typeof CloseReason.Refused>[0]["limit"]) =>
     CloseReason.Refused({ limit, allowed: 2, observed: 3 })
 
   const rows: ReadonlyArray<readonly [CloseReason.CloseReason, ByeCode.ByeFacts | undefined]> = [
@@ -157,6 +157,12 @@ describe("ByeCode", () => {
     [
       refused("acceptsPerSecond"),
       { code: 4302, message: "refused: 3 new connections in a second, allowed are 2", retry: "backoff", waitMs: 1000 },
+    ],
+    [refused("memory"), { code: 4302, message: "overloaded", retry: "backoff", waitMs: 1000 }],
+    [refused("heap"), { code: 4302, message: "overloaded", retry: "backoff", waitMs: 1000 }],
+    [
+      CloseReason.Overloaded({ allowed: 8, observed: 9, held: 1 }),
+      { code: 4302, message: "overloaded", retry: "backoff", waitMs: 1000 },
     ],
     [CloseReason.Draining(), { code: 4001, message: "the server is draining", retry: "backoff" }],
     [
