@@ -73,6 +73,13 @@ export class Inbox<In> {
     return true
   }
 
+  /** Takes bytes if they are the middle of a frame: copied to its others, nobody need be woken. */
+  absorb(bytes: Uint8Array): boolean {
+    if (!this.#decoder.absorb(bytes)) return false
+    this.receivedAt = this.#owner.settings.turn.now()
+    return true
+  }
+
   /** Milliseconds until held frames may go on; 0 if none are held. Frames are held by the policy `pause` only. */
   get heldMs(): number {
     const body = this.#held[0]

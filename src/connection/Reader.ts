@@ -99,7 +99,14 @@ export class Reader<In> implements Sieve {
   }
 
   takesUnsafe(chunk: Uint8Array): boolean {
-    if (this.#stopped !== undefined || !this.inbox.takesHeartbeat(chunk)) return false
+    if (this.#stopped !== undefined) return false
+    const { bufferBytes } = this.inbox
+    if (this.inbox.absorb(chunk)) {
+      // The frame is being watched already. Last, as in `#received`.
+      this.#owner.settings.intake.growUnsafe(Math.max(0, this.inbox.bufferBytes - bufferBytes))
+      return true
+    }
+    if (!this.inbox.takesHeartbeat(chunk)) return false
     this.#watch()
     return true
   }

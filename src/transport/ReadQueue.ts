@@ -89,6 +89,16 @@ export class ReadQueue implements Arrived {
     }
   }
 
+  /**
+   * Shows the sieve bytes that are not to be kept, and says whether it took them; if not, push a copy. A wait that was
+   * interrupted lasts until something is pushed, so a sieve must bound what it takes: it takes no more than one frame.
+   */
+  lend(bytes: Uint8Array): boolean {
+    if (this.waiter === undefined || this.sieve?.takesUnsafe(bytes) !== true) return false
+    this.received += bytes.length
+    return true
+  }
+
   /** Records the peer's FIN: pulls end once the queue is empty. */
   finish(): void {
     this.close(Cause.done())

@@ -1,12 +1,12 @@
 /**
- * Lets all plain sockets of one listener read into one buffer, and hands each read out as a copy of its own size.
+ * Lets all plain sockets of one listener read into one buffer; what came is lent, or handed out as a copy of its own size.
  * Refuses a socket of a Node that is not made as expected: its bytes then come with `data` events, as ever.
  *
  * Without this, Node allocates 64 KiB for every read and shrinks them to what came, which costs as much as a small read
  * itself (docs/adr/0002-transports.md has the figures). Node has a remedy, the option `onread`, yet only for sockets that
  * one makes oneself: a server makes its sockets without it. So an accepted socket is given here what its constructor
  * would have given it. Everything undocumented that Longline relies on for this is in this file, and was read in
- * `lib/net.js`, `lib/internal/stream_base_commons.js` and `src/stream_base.cc` of Node 20.20.2 and 24.21.0:
+ * `lib/net.js` and `lib/internal/stream_base_commons.js` of Node 20.20.2 and 24.21.0, and seen to hold on both:
  *
  * - a socket keeps buffer and callback of `onread` in two properties of its own, whose keys are symbols, and looks at them
  *   for each read, in `pause` and in `resume`; without `onread` both are null. The keys are found by their values;
@@ -18,6 +18,9 @@ import * as Net from "node:net"
 
 /** Takes one chunk of the socket that is `this`. It may keep the chunk, and may destroy the socket. */
 export type Receive = (this: Net.Socket, chunk: Uint8Array) => void
+
+/** Looks at bytes of the socket that is `this` before they are copied, and says whether it took what it needs of them. */
+export type Take = (this: Net.Socket, lent: Uint8Array) => boolean
 
 /** The buffer of one listener. */
 export interface SharedRead {
@@ -31,12 +34,14 @@ export interface SharedRead {
 /** Bytes of the buffer, and so the most of one read: what Node allocates for a read otherwise. */
 export const sharedReadBytes = 65_536
 
-/** A buffer for the sockets of one listener, each of whose chunks goes to `receive`. */
-export const make = (receive: Receive): SharedRead => {
+/** A buffer for the sockets of one listener. What comes is lent to `take`, and unless taken copied for `receive`. */
+export const make = (receive: Receive, take?: Take): SharedRead => {
   const buffer = Buffer.allocUnsafeSlow(sharedReadBytes)
   function onRead(this: Net.Socket, length: number): void {
+    const lent = buffer.subarray(0, length)
+    if (take?.call(this, lent) === true) return
     const chunk = Buffer.allocUnsafe(length)
-    buffer.copy(chunk, 0, 0, length)
+    chunk.set(lent)
     receive.call(this, chunk)
   }
   const keys = keysOf(buffer, onRead)

@@ -106,9 +106,12 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   }
 }
 
-/** Sees chunks as they arrive, and takes those, heartbeats for one, that whoever waits for bytes need not see. */
+/** Sees chunks as they arrive, and takes those that whoever waits for bytes need not see: heartbeats, the middle of a frame. */
 export interface Sieve {
-  /** Whether this chunk, behind everything that was pulled, was taken whole. Must not throw. */
+  /**
+   * Whether this chunk, behind everything that was pulled, was taken whole. It is lent for the call: copy what you keep.
+   * Must not throw; may abort the wire.
+   */
   readonly takesUnsafe: (chunk: Uint8Array) => boolean
   /** Told of each chunk that is kept because nobody waited for it. Must not throw; may abort the wire. */
   readonly queuedUnsafe: (chunk: Uint8Array) => void

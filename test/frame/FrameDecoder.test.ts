@@ -313,4 +313,28 @@ describe("FrameDecoder", () => {
     decoder.push(bytesOf("ffff").subarray(0, 2))
     assert.deepStrictEqual([decoder.failure?.reason._tag, decoder.bufferBytes], ["FrameTooLarge", 0])
   })
+
+  it("absorbs by copy what a pending frame goes on beyond, and refuses its last byte", () => {
+    const decoder = FrameDecoder.make(FrameLayout.u32)
+    decoder.push(bytesOf("00000005 01"))
+    const lent = bytesOf("0203")
+    assert.isTrue(decoder.absorb(lent))
+    lent.fill(0xff)
+    assert.deepStrictEqual(decoder.pending, { receivedBytes: 7, declaredBytes: 9 })
+    assert.isFalse(decoder.absorb(bytesOf("0405")))
+    assert.isFalse(decoder.absorb(bytesOf("040500000000")))
+    assert.isTrue(decoder.absorb(bytesOf("04")))
+    assert.deepStrictEqual(hexOf(decoder.push(bytesOf("05"))), ["0102030405"])
+  })
+
+  it("absorbs nothing between frames, within a header and behind a bad one", () => {
+    const decoder = FrameDecoder.make(FrameLayout.u32)
+    assert.isFalse(decoder.absorb(bytesOf("00")))
+    decoder.push(bytesOf("ffff"))
+    assert.isFalse(decoder.absorb(bytesOf("00")))
+    assert.deepStrictEqual(decoder.pending, { receivedBytes: 2, declaredBytes: undefined })
+    decoder.push(bytesOf("ffff"))
+    assert.isFalse(decoder.absorb(bytesOf("00")))
+    assert.deepStrictEqual([decoder.pending, decoder.failure?.reason._tag], [undefined, "FrameTooLarge"])
+  })
 })

@@ -1,13 +1,32 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as Net from "node:net"
 import * as Path from "node:path"
+import * as Codec from "../../src/codec/Codec.ts"
+import * as Protocol from "../../src/connection/Protocol.ts"
+import * as FrameLayout from "../../src/frame/FrameLayout.ts"
+import * as Server from "../../src/server/Server.ts"
 import * as SharedRead from "../../src/transport/SharedRead.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
+import { Transport, type Wire } from "../../src/transport/Transport.ts"
+import { ReadQueue } from "../../src/transport/ReadQueue.ts"
 import { makeCertificates } from "../support/certificates.ts"
+import { frame, frames } from "../support/frames.ts"
 import { watchSharedReads, withoutSharedReads } from "../support/sharedReads.ts"
-import { acceptOne, pattern, portOf, rawClient, readAll, readBytes, temporaryFolder, until } from "../support/wires.ts"
+import {
+  acceptOne,
+  pattern,
+  portOf,
+  rawClient,
+  readAll,
+  readBytes,
+  settled,
+  temporaryFolder,
+  until,
+} from "../support/wires.ts"
 
 /** A socket as a server makes it, and the client at its other end, which is told to write by the test. */
 const accepted = (attach: (socket: Net.Socket) => void) =>
@@ -34,6 +53,21 @@ const accepted = (attach: (socket: Net.Socket) => void) =>
     )
     return { client, socket }
   })
+
+/** A server that echoes bodies of up to 1 MB, and the wires that it was handed. */
+const echoing = Effect.gen(function* () {
+  const wires: Array<Wire> = []
+  const transport = yield* TcpTransport.make({ port: 0 })
+  const layout = FrameLayout.makeUnsafe({ maxFrameBytes: 1_000_000 })
+  const Echo = Protocol.fromCodec({ name: "echo", codec: Codec.bytes, layout })
+  yield* Server.make(Echo, (connection) => Stream.runForEachArray(connection.messages, connection.sendAll)).pipe(
+    Effect.provideService(Transport, {
+      ...transport,
+      accept: Effect.tap(transport.accept, (accepted) => Effect.sync(() => wires.push(...accepted))),
+    }),
+  )
+  return { transport, wires }
+})
 
 describe("SharedRead", () => {
   it.live("works on this Node: an accepted socket has its bytes from the shared buffer, without `data` events", () =>
@@ -164,6 +198,70 @@ describe("SharedRead", () => {
       client.on("data", (chunk) => seen.push(String(chunk)))
       yield* until(() => client.closed)
       assert.deepStrictEqual(seen, ["question", "end", "answer"])
+    }),
+  )
+
+  it.live("lends what arrives while a pull waits; what was taken is counted and not pulled", () =>
+    Effect.gen(function* () {
+      const transport = yield* TcpTransport.make({ port: 0 })
+      const client = yield* rawClient(transport)
+      const server = yield* acceptOne(transport)
+      const lent: Array<string> = []
+      server.arrived?.sieveWith({
+        takesUnsafe: (bytes) => {
+          lent.push(String(bytes))
+          return lent.length === 1
+        },
+        queuedUnsafe: () => {},
+      })
+      client.write("nobody waits")
+      yield* until(() => server.receivedUnsafe() === 12)
+      assert.deepStrictEqual(lent, [])
+      assert.strictEqual(String(yield* readBytes(server, 12)), "nobody waits")
+      const waiting = yield* Effect.forkChild(server.pull, { startImmediately: true })
+      client.write("taken")
+      yield* until(() => lent.length === 1)
+      assert.deepStrictEqual([server.receivedUnsafe(), server.unreadUnsafe(), waiting.pollUnsafe()], [17, 0, undefined])
+      client.write("left")
+      assert.deepStrictEqual((yield* Fiber.join(waiting)).map(String), ["left"])
+      assert.deepStrictEqual([lent, server.receivedUnsafe()], [["taken", "left", "left"], 21])
+    }),
+  )
+
+  it.live("brings frames of many reads whole to a handler", () =>
+    Effect.gen(function* () {
+      const { transport } = yield* echoing
+      const client = yield* TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address) })
+      const sent = frames(pattern(1_000_000, 1), pattern(3, 2), pattern(300_000, 3))
+      client.writeUnsafe([sent])
+      assert.isTrue(sent.equals(yield* readBytes(client, sent.length)))
+    }),
+  )
+
+  it.live("lends a server the middle of a frame, and queues only its ends", () =>
+    Effect.gen(function* () {
+      const { transport, wires } = yield* echoing
+      const client = yield* rawClient(transport)
+      const queued = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(ReadQueue.prototype, "push")),
+        (spy) => Effect.sync(() => spy.mockRestore()),
+      )
+      const sent = frame(pattern(30))
+      for (const [from, to] of [
+        [0, 10],
+        [10, 20],
+        [20, 34],
+      ] as const) {
+        client.write(sent.subarray(from, to))
+        yield* until(() => wires[0]?.receivedUnsafe() === to)
+        yield* settled
+      }
+      yield* until(() => client.readableLength === 34)
+      assert.isTrue(sent.equals(client.read() as Buffer))
+      assert.deepStrictEqual(
+        queued.mock.calls.map(([chunk]) => chunk.length),
+        [10, 14],
+      )
     }),
   )
 
