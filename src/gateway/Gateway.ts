@@ -132,7 +132,12 @@ const keepHouse = ({ channels, expiry, presence, sessions }: Shared): Effect.Eff
     presence.tick()
     sessions.expire()
     channels.tick()
-  }).pipe(Effect.delay(housekeepingInterval), Effect.forever)
+  }).pipe(
+    // Nobody would notice that nothing expires any more.
+    Effect.catchCause((cause) => Effect.logError("BUG: housekeeping failed", cause)),
+    Effect.delay(housekeepingInterval),
+    Effect.forever,
+  )
 
 const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSecond: number) {
   const clock = yield* Clock.Clock
