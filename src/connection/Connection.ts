@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type * as Stream from "effect/Stream"
 import type { Codec } from "../codec/Codec.ts"
-import type { Address, TlsIdentity } from "../transport/Transport.ts"
+import { type Address, type TlsIdentity, untraced } from "../transport/Transport.ts"
 import type { Attribute } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { SharedFrame } from "./Outbox.ts"
@@ -21,6 +21,10 @@ export class ConnectionError extends Data.TaggedError("ConnectionError")<{
     return CloseReason.format(this.reason)
   }
 }
+
+/** What reading and sending fail with once a connection has ended: for every connection once, so without a stack. */
+export const endedBy = (reason: CloseReason.CloseReason): ConnectionError =>
+  untraced(() => new ConnectionError({ reason }))
 
 /**
  * One peer, as a handler sees it. What is a property may be taken off it (`messages`, `sendUnsafe`, `close`); the methods

@@ -14,7 +14,7 @@ import type { Body, Codec } from "../codec/Codec.ts"
 import type { Address, TlsIdentity, Wire } from "../transport/Transport.ts"
 import { type Attribute, Attributes } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
-import { type Connection, ConnectionError } from "./Connection.ts"
+import { type Connection, ConnectionError, endedBy } from "./Connection.ts"
 import type * as Heartbeat from "./Heartbeat.ts"
 import { Outbox, type OutboxOwner, type SharedFrame } from "./Outbox.ts"
 import type { Protocol } from "./Protocol.ts"
@@ -157,7 +157,7 @@ export class LiveConnection<In, Out>
   }
 
   #ended(): ConnectionError | undefined {
-    return this.#reason && new ConnectionError({ reason: this.#reason })
+    return this.#reason && endedBy(this.#reason)
   }
 
   get isBehind(): boolean {
@@ -189,7 +189,7 @@ export class LiveConnection<In, Out>
   }
 
   sendNow(message: Out): Effect.Effect<void, ConnectionError> {
-    if (this.#reason !== undefined) return Effect.fail(new ConnectionError({ reason: this.#reason }))
+    if (this.#reason !== undefined) return Effect.fail(endedBy(this.#reason))
     const body = this.#codec.encode(message)
     if (Result.isFailure(body)) return badOutbound(body.failure)
     if (this.#outbox.isFullFor(body.success.length)) {

@@ -9,7 +9,7 @@ import type * as Pull from "effect/Pull"
 import type { Sieve, TransportError, Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
-import { ConnectionError } from "./Connection.ts"
+import { type ConnectionError, endedBy } from "./Connection.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -62,7 +62,7 @@ export class Reader<In> implements Sieve {
       this.#rest = []
       return Effect.succeed(rest as Arr.NonEmptyArray<In>)
     }
-    if (this.#stopped !== undefined) return Effect.fail(new ConnectionError({ reason: this.#stopped }))
+    if (this.#stopped !== undefined) return Effect.fail(endedBy(this.#stopped))
     // What is held came before what failed.
     const heldMs = this.inbox.heldMs
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
@@ -167,7 +167,7 @@ export class Reader<In> implements Sieve {
 
   #fail(reason: CloseReason.CloseReason): Effect.Effect<never, ConnectionError> {
     this.#owner.closeUnsafe(reason)
-    return Effect.fail(new ConnectionError({ reason: this.#stopped ?? reason }))
+    return Effect.fail(endedBy(this.#stopped ?? reason))
   }
 
   #watch(): void {

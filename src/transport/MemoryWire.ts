@@ -6,7 +6,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
+import { type Address, type Bounds, lostWith, type TlsIdentity, type TransportError, type Wire } from "./Transport.ts"
 
 /** What arrives at once at most, as with one read of a socket. */
 const maxFragmentBytes = 64 * 1024
@@ -185,7 +185,7 @@ export class MemoryWire implements Wire {
 
   private loseUnsafe(code: string): void {
     if (Deferred.isDoneUnsafe(this.released)) return
-    const error = new TransportError({ reason: new WireLost({ code }) })
+    const error = lostWith(code)
     this.lost = error
     this.unsent = []
     this.unsentBytes = 0

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
 import * as SharedRead from "./SharedRead.ts"
-import { type Address, type Bounds, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
+import { type Address, type Bounds, lostWith, type TlsIdentity, type TransportError, type Wire } from "./Transport.ts"
 
 const wireOf: unique symbol = Symbol("longline/NodeWire")
 
@@ -138,7 +138,7 @@ export class NodeWire implements Wire {
   abortUnsafe(): void {
     this.arrived.clear()
     if (Deferred.isDoneUnsafe(this.released)) return
-    this.loseUnsafe(lostWith("ABORTED"))
+    if (this.lost === undefined) this.loseUnsafe(lostWith("ABORTED"))
     this.resetUnsafe()
   }
 
@@ -207,7 +207,8 @@ export class NodeWire implements Wire {
 
   releaseUnsafe(): void {
     // Both directions ended: a goodbye. Anything else that closes a socket without an error is a loss all the same.
-    if (!this.arrived.ended || !this.socket.writableFinished) this.loseUnsafe(lostWith("ECONNRESET"))
+    const isGoodbye = this.arrived.ended && this.socket.writableFinished
+    if (this.lost === undefined && !isGoodbye) this.loseUnsafe(lostWith("ECONNRESET"))
     Deferred.doneUnsafe(this.released, Effect.void)
   }
 }
@@ -242,10 +243,6 @@ export const resetUnsafe = (socket: Net.Socket, carrier: Net.Socket = socket): v
   if (socket.remotePort === undefined || shutting) socket.destroy()
   else socket.resetAndDestroy()
 }
-
-/** A loss with the system's code. */
-export const lostWith = (code: string, cause?: unknown): TransportError =>
-  new TransportError({ reason: cause === undefined ? new WireLost({ code }) : new WireLost({ code, cause }) })
 
 /** The system's code of an error that Node emitted. */
 export const codeOf = (error: Error): string => {

@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type * as Socket from "effect/socket/Socket"
-import { type Address, type TlsIdentity, TransportError, type Wire, WireLost } from "./Transport.ts"
+import { type Address, lostWith, type TlsIdentity, type TransportError, type Wire } from "./Transport.ts"
 
 type Chunks = NonEmptyReadonlyArray<Uint8Array>
 
@@ -180,7 +180,7 @@ export class SocketWire implements Wire {
 
   private loseUnsafe(code: string, cause?: unknown): TransportError {
     if (this.lost !== undefined) return this.lost
-    const error = new TransportError({ reason: new WireLost({ code, cause }) })
+    const error = lostWith(code, cause)
     this.lost = error
     this.queued = []
     this.unsent = 0

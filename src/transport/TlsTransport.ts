@@ -21,6 +21,7 @@ import {
   formatAddress,
   HandshakeFailed,
   ListenFailed,
+  lostWith,
   Transport,
   TransportError,
   type Wire,
@@ -98,7 +99,7 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
       catch: handshakeFailed,
     })
     encrypted.once("secureConnect", () => wire.establishUnsafe(encrypted))
-    encrypted.on("error", (cause) => wire.loseUnsafe(NodeWire.lostWith(NodeWire.codeOf(cause), cause)))
+    encrypted.on("error", (cause) => wire.loseUnsafe(lostWith(NodeWire.codeOf(cause), cause)))
     yield* wire.opened.pipe(
       Effect.timeoutOrElse({
         duration: timeout,
