@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Tls from "node:tls"
 import { makeCertificates } from "../support/certificates.ts"
+import { frame } from "../support/frames.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Peer from "../support/peer.ts"
 import * as Spawned from "../support/spawned.ts"
@@ -184,6 +185,23 @@ describe("limits", () => {
     assert.deepInclude(await second.next(), { type: "bye", code: 4301, waitMs: 5000 })
     first.socket.destroy()
     second.socket.destroy()
+  })
+
+  it("clients that together leave too many frames unfinished lose the largest holders, and the log says so", async () => {
+    const gateway = await start("--buffer-bytes", "1MiB")
+    const peers: Array<Peer.Peer> = []
+    // The last of them passes the limit: each makes the gateway keep 64 KiB.
+    for (let i = 0; i < 17; i++) {
+      const peer = await Peer.connect({ port: gateway.port })
+      peer.socket.write(frame("x".repeat(64 * 1024 - 4)).subarray(0, -1))
+      peers.push(peer)
+    }
+    const bye = { type: "bye", code: 4302, message: "overloaded", retry: "backoff", waitMs: 1000 }
+    assert.deepStrictEqual(await Promise.race(peers.map(({ next }) => next())), bye)
+    await gateway.line("what was shed", (line) =>
+      line.includes("3 connections shed that held 196608 bytes") ? line : undefined,
+    )
+    for (const { socket } of peers) socket.destroy()
   })
 
   it("a client that goes silent is probed, told bye 4003 and closed", async () => {
