@@ -8,6 +8,12 @@ import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type { Arrived, Sieve, TransportError } from "./Transport.ts"
 
+/**
+ * Chunks that may wait on one wire, however small: each is an object of some 150 bytes, and may keep the 8 KiB of a pool
+ * that it was copied to. What comes then waits with the system, which makes one chunk of it.
+ */
+export const maxQueuedChunks = 64
+
 /** Where the bytes come from: a Node socket, or the far end of a memory wire. */
 export interface Source {
   readonly pause: () => unknown
@@ -24,7 +30,7 @@ type End = Effect.Effect<never, TransportError | Cause.Done>
  * bytes came leaves them queued for the next one, and needs no finalizer.
  */
 export class ReadQueue implements Arrived {
-  /** Whether the source is paused because `limitBytes` are waiting here. */
+  /** Whether the source is paused because `limitBytes`, or `maxQueuedChunks`, are waiting here. */
   paused = false
   /** Bytes that wait to be pulled. */
   queuedBytes = 0
@@ -83,7 +89,7 @@ export class ReadQueue implements Arrived {
     else this.queued.push(chunk)
     this.wake()
     if (this.queuedBytes > 0) this.sieve?.queuedUnsafe(chunk)
-    if (this.queuedBytes >= this.limitBytes && !this.paused && this.end === undefined) {
+    if (this.isFull && !this.paused && this.end === undefined) {
       this.paused = true
       this.source.pause()
     }
@@ -97,6 +103,10 @@ export class ReadQueue implements Arrived {
     if (this.waiter === undefined || this.sieve?.takesUnsafe(bytes) !== true) return false
     this.received += bytes.length
     return true
+  }
+
+  private get isFull(): boolean {
+    return this.queuedBytes >= this.limitBytes || (this.queued !== undefined && this.queued.length >= maxQueuedChunks)
   }
 
   /** Records the peer's FIN: pulls end once the queue is empty. */

@@ -166,8 +166,8 @@ export interface Wire {
   readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError>
   /**
    * The bytes that arrived since the last pull, one array of chunks; waits for the first. Ends with `Cause.Done` after
-   * the peer's FIN, fails with `WireLost` after a reset. At most `readBufferBytes` wait here before the peer is slowed
-   * down; interrupting a pull loses nothing.
+   * the peer's FIN, fails with `WireLost` after a reset. At most `readBufferBytes`, in a few dozen chunks, wait here before
+   * the peer is slowed down; interrupting a pull loses nothing.
    */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError>
   /**

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { ReadQueue } from "../../src/transport/ReadQueue.ts"
+import { maxQueuedChunks, ReadQueue } from "../../src/transport/ReadQueue.ts"
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
 
@@ -43,6 +43,39 @@ describe("A sieve", () => {
       queue.push(bytes(0))
       assert.deepStrictEqual(yield* queue.pull, [bytes(0), bytes(1), bytes(0)])
       assert.deepStrictEqual([asked, told], [[], [bytes(0), bytes(1), bytes(0)]])
+    }),
+  )
+})
+
+describe("The source", () => {
+  const counting = () => {
+    const counts = { paused: 0, resumed: 0 }
+    const source = { pause: () => counts.paused++, resume: () => counts.resumed++ }
+    return { counts, queue: new ReadQueue(source, 1024) }
+  }
+
+  it.effect("pauses at so many bytes, and not at one less", () =>
+    Effect.gen(function* () {
+      const { counts, queue } = counting()
+      queue.push(new Uint8Array(1023))
+      assert.deepStrictEqual(counts, { paused: 0, resumed: 0 })
+      queue.push(bytes(1))
+      queue.push(bytes(1))
+      assert.deepStrictEqual(counts, { paused: 1, resumed: 0 })
+      yield* queue.pull
+      assert.deepStrictEqual(counts, { paused: 1, resumed: 1 })
+    }),
+  )
+
+  it.effect("pauses at so many chunks, however small, and not at one less", () =>
+    Effect.gen(function* () {
+      const { counts, queue } = counting()
+      for (let i = 1; i < maxQueuedChunks; i++) queue.push(bytes(1))
+      assert.deepStrictEqual(counts, { paused: 0, resumed: 0 })
+      queue.push(bytes(1))
+      assert.deepStrictEqual(counts, { paused: 1, resumed: 0 })
+      assert.strictEqual((yield* queue.pull).length, maxQueuedChunks)
+      assert.deepStrictEqual(counts, { paused: 1, resumed: 1 })
     }),
   )
 })
