@@ -107,6 +107,19 @@ export class Batch {
   }
 }
 
+/** The same chunks, those copied that are a small part of a buffer: whoever keeps them does not keep the rest of it. */
+export const ownChunks = ([first, ...others]: readonly [Uint8Array, ...Array<Uint8Array>]): [
+  Uint8Array,
+  ...Array<Uint8Array>,
+] => [own(first), ...others.map(own)]
+
+const own = (chunk: Uint8Array): Uint8Array => {
+  if (chunk.length * 2 >= chunk.buffer.byteLength) return chunk
+  const copy = Buffer.allocUnsafeSlow(chunk.length)
+  copy.set(chunk)
+  return copy
+}
+
 /** Where the small parts from `from` on end, or what an arena holds of them. */
 const endOfSmall = (parts: ReadonlyArray<Uint8Array>, from: number): number => {
   let end = from

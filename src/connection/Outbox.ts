@@ -14,7 +14,7 @@ import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import type { Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
-import { Batch } from "./Batch.ts"
+import { Batch, ownChunks } from "./Batch.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Intake } from "./Intake.ts"
 import type { Flushable, Turn } from "./Turn.ts"
@@ -195,7 +195,9 @@ export class Outbox implements Flushable {
     this.#givenBytes += givenBytes
     this.queuedBytes = 0
     this.sentAt = settings.turn.now()
-    const hasRoom = wire.writeUnsafe(chunks)
+    // Behind what the system has not taken, a little would keep all of an arena, and so would the next turn's of another.
+    const mustWait = this.#rest !== undefined && wire.unsentUnsafe() > 0
+    const hasRoom = wire.writeUnsafe(mustWait ? ownChunks(chunks) : chunks)
     const unsentBytes = wire.unsentUnsafe()
     if (!hasRoom) {
       this.#blocked = true

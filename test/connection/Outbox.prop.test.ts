@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as fc from "fast-check"
 import { arenaBytes } from "../../src/connection/Turn.ts"
 import { referenceBytes } from "../../src/connection/Batch.ts"
@@ -81,11 +82,12 @@ describe("An outbox, for any bodies and any peer,", () => {
           yield* settled
           wire.fragmentUnsafe(Infinity)
           peer.unstallUnsafe()
+          const reading = yield* Effect.forkScoped(readAll(peer))
           yield* outbox.flushed
           assert.strictEqual(outbox.queuedBytes, 0)
           wire.endUnsafe()
           const expected = Buffer.concat(sent)
-          assert.isTrue((yield* readAll(peer)).equals(expected))
+          assert.isTrue((yield* Fiber.join(reading)).equals(expected))
           // A system may read what it was given until it has sent it: none of it was written over.
           assert.isTrue(Buffer.concat(wire.writes.flat()).equals(expected))
         }).pipe(Effect.scoped, Effect.runPromise),

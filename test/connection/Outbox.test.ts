@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import * as Outbox from "../../src/connection/Outbox.ts"
-import { Turn } from "../../src/connection/Turn.ts"
+import { arenaBytes, Turn } from "../../src/connection/Turn.ts"
 import { pass } from "../support/connections.ts"
 import { frame } from "../support/frames.ts"
 import { readAll, settled } from "../support/wires.ts"
@@ -214,6 +214,30 @@ describe("An outbox", () => {
       }
       yield* pass(6000)
       assert.deepStrictEqual(overflows, [CloseReason.SlowConsumer({ limit: "age", allowed: 60_000, observed: 60_000 })])
+    }),
+  )
+
+  it.effect("copies what is a small part of an arena if it has to wait with the wire, and only then", () =>
+    Effect.gen(function* () {
+      const { outbox, peer, wire } = yield* Outboxes.make()
+      const kept = () => wire.writes.map(([chunk]) => chunk!.buffer.byteLength)
+      const say = (length: number) => {
+        outbox.offer(body(length))
+        return settled
+      }
+      yield* say(96)
+      peer.stallUnsafe()
+      yield* say(96)
+      assert.deepStrictEqual(kept(), [arenaBytes, arenaBytes])
+      yield* say(96)
+      assert.deepStrictEqual(kept().slice(2), [100])
+      peer.unstallUnsafe()
+      yield* settled
+      yield* say(96)
+      assert.deepStrictEqual(kept().slice(3), [arenaBytes])
+      wire.endUnsafe()
+      const expected = Array.from({ length: 4 }, () => frame(body(96)))
+      assert.deepStrictEqual(yield* readAll(peer), Buffer.concat(expected))
     }),
   )
 
