@@ -33,6 +33,7 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     connectTimeout: config.connectTimeout,
     commandsPerSecond: config.limits.commandsPerSecond,
     sessionTtl: config.sessionTtl,
+    journal: config.journal,
     maxKeptSessions: config.limits.maxSessions,
     maxSubscriptions: config.limits.maxSubscriptions,
     maxServices: config.limits.maxServices,

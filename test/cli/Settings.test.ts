@@ -77,6 +77,8 @@ const accepted: ReadonlyArray<readonly [string, string, string, Partial<GatewayC
   ["--log-level", "LONGLINE_LOG_LEVEL", "none", { logLevel: "None" }],
   ["--log-format", "LONGLINE_LOG_FORMAT", "json", { logFormat: "json" }],
   ["--log-format", "LONGLINE_LOG_FORMAT", "pretty", { logFormat: "pretty" }],
+  ["--journal", "LONGLINE_JOURNAL", "true", { journal: true }],
+  ["--journal", "LONGLINE_JOURNAL", "false", { journal: false }],
 ]
 
 const heartbeatText = (max: string) => `a duration from 100ms to ${max}, written like 500ms, 25s, 2m or 1h`
@@ -124,6 +126,7 @@ const rejected: ReadonlyArray<readonly [string, string, ReadonlyArray<string>, s
   ["--drain-timeout", "LONGLINE_DRAIN_TIMEOUT", ["99ms", "3600001ms"], heartbeatText("1h")],
   ["--log-level", "LONGLINE_LOG_LEVEL", ["INFO", "all", "toString"], "one of trace, debug, info, warn, error, none"],
   ["--log-format", "LONGLINE_LOG_FORMAT", ["xml"], "one of json, pretty"],
+  ["--journal", "LONGLINE_JOURNAL", ["yes"], "one of true, false"],
 ]
 const rejectedOneByOne = rejected.flatMap(([flag, variable, values, allowed]) =>
   values.map((value) => [flag, variable, value, allowed] as const),

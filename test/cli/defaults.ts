@@ -53,6 +53,7 @@ export const defaults: GatewayConfig = {
   data: undefined,
   auth: undefined,
   policies: { fallback: policy, namespaces: new Map() },
+  journal: false,
   logLevel: "Info",
   logFormat: "json",
 }

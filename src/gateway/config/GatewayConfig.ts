@@ -76,6 +76,8 @@ export interface GatewayConfig {
   readonly auth: AuthConfig | undefined
   /** Made a service by `Policies.serviceOf`. */
   readonly policies: Policies.PolicyTable
+  /** Whether the opening and closing of connections is published. */
+  readonly journal: boolean
   readonly logLevel: LogLevel.LogLevel
   readonly logFormat: ServerSettings.LogFormat
 }
@@ -175,6 +177,7 @@ const explainOrMistakes = (
       data: checked.data,
       auth: checked.auth,
       policies: policies.table,
+      journal: readings.journal.value,
       logLevel: readings.logLevel.value,
       logFormat: readings.logFormat.value ?? (onTerminal ? "pretty" : "json"),
     }

@@ -157,7 +157,7 @@ export const times = {
   }),
 } as const
 
-/** What is logged, and how. */
+/** What is logged, and how, and what is told of connections. */
 export const log = {
   logLevel: Setting.choice<LogLevel.LogLevel, LogLevel.LogLevel>({
     key: "log.level",
@@ -172,6 +172,11 @@ export const log = {
     choices: { json: "json", pretty: "pretty" },
     fallback: undefined,
     fallbackText: "pretty on a terminal, json otherwise",
+  }),
+  journal: Setting.toggle({
+    key: "log.journal",
+    name: "journal",
+    purpose: "publish the opening and closing of connections to $sys:connections",
   }),
 } as const
 
