@@ -30,11 +30,11 @@ export interface Options<In, Out> {
   readonly wire: Wire
   readonly protocol: Protocol<In, Out>
   readonly settings: Settings
-  /** Runs when bytes may flow, before the handler. */
-  onOpened(connection: Connection<In, Out>): Effect.Effect<void>
-  /** Runs once when the reason is known, before the goodbye. The connection is undefined if it never opened. */
-  onEnded(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): Effect.Effect<void>
-  /** Runs last: the wire is closed, and the handler has ended. */
+  /** Runs when bytes may flow, before the handler, which does not run if this closes the connection. */
+  onOpenedUnsafe(connection: Connection<In, Out>): void
+  /** Runs once when the reason is known, before the goodbye. The connection is undefined if it never opened. Must not throw. */
+  onEndedUnsafe(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): void
+  /** Runs last: the wire is closed, and the handler has ended. Must not throw. */
   onClosedUnsafe?(): void
 }
 
@@ -149,14 +149,13 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     const connection = new LiveConnection<In, Out>(this.#options, tls, this)
     this.#connection = connection
     wire.onLostUnsafe((error) => connection.closeUnsafe(CloseReason.WireLost({ error })))
-    return Effect.flatMap(this.#options.onOpened(connection), () => {
-      if (!connection.isOpen) return Effect.void
-      if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
-        const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
-        this.#watch = new Heartbeat.Watch(connection, settings, draw)
-      }
-      return this.#handler(connection)
-    })
+    this.#options.onOpenedUnsafe(connection)
+    if (!connection.isOpen) return Effect.void
+    if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
+      const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
+      this.#watch = new Heartbeat.Watch(connection, settings, draw)
+    }
+    return this.#handler(connection)
   }
 
   #mainEnded(exit: Exit.Exit<unknown, unknown>): void {
@@ -181,10 +180,21 @@ class Running<In, Out> implements Lifetime, LiveOwner {
   }
 
   closingUnsafe(reason: CloseReason.CloseReason): void {
-    Effect.runForkWith(this.#services)(this.#end(reason)).addObserver(() => {
-      this.#options.onClosedUnsafe?.()
-      this.#owner.closedUnsafe(this, reason)
-    })
+    const connection = this.#connection
+    this.#watch?.stop()
+    this.#options.onEndedUnsafe(reason, connection)
+    const isLost = connection === undefined || reason._tag === "WireLost"
+    if (isLost && this.#hasStopped && this.#scope === undefined) {
+      // As most of them end: the client has gone, and the handler with it. Nothing is left to wait for.
+      this.#options.wire.abortUnsafe()
+      return this.#ended(reason)
+    }
+    Effect.runForkWith(this.#services)(this.#end(reason)).addObserver(() => this.#ended(reason))
+  }
+
+  #ended(reason: CloseReason.CloseReason): void {
+    this.#options.onClosedUnsafe?.()
+    this.#owner.closedUnsafe(this, reason)
   }
 
   #end(reason: CloseReason.CloseReason): Effect.Effect<void> {
@@ -193,15 +203,15 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     // The handler leaves the wire first, so that one fiber at a time reads it.
     const goodbye =
       connection === undefined ? Effect.sync(() => wire.abortUnsafe()) : connection.goodbye(reason, this.#stopped)
-    this.#watch?.stop()
-    return this.#options
-      .onEnded(reason, connection)
-      .pipe(
-        Effect.andThen(Effect.all([this.#stopped, goodbye], { concurrency: 2, discard: true })),
-        Effect.andThen(
-          Effect.suspend(() => (this.#scope === undefined ? Effect.void : Scope.close(this.#scope, Exit.void))),
-        ),
-      )
+    return Effect.andThen(
+      Effect.all([this.#stopped, goodbye], { concurrency: 2, discard: true }),
+      Effect.suspend(() => (this.#scope === undefined ? Effect.void : Scope.close(this.#scope, Exit.void))),
+    )
+  }
+
+  get #hasStopped(): boolean {
+    const isTidy = this.#tidying === undefined || this.#tidying.pollUnsafe() !== undefined
+    return isTidy && this.#main?.pollUnsafe() !== undefined
   }
 
   /** Interrupts the handler and waits for it, its finalizers too. */

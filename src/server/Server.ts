@@ -76,14 +76,14 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   const drainSettings = yield* Drain.DrainSettings
   const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
   const events = yield* Effect.serviceOption(ServerEvents.ServerEvents)
-  const publish = Option.match(events, { onNone: () => () => Effect.void, onSome: (some) => some.publish })
+  const publish = Option.match(events, { onNone: () => () => {}, onSome: ({ publishUnsafe }) => publishUnsafe })
   const { now } = settings
   const seats = new Seats(yield* AdmissionLimits, now())
   const registry = new LiveRegistry(protocol)
   const live = new Live()
   yield* budget.join({
     holders: live.lifetimes,
-    onShedUnsafe: (shed) => void Effect.runForkWith(services)(publish(ServerEvents.BuffersShed(shed))),
+    onShedUnsafe: (shed) => publish(ServerEvents.BuffersShed(shed)),
   })
   let lastId = 0
   let refusalsTold = 0
@@ -107,20 +107,20 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       this.wire = wire
     }
 
-    onOpened(connection: Connection<In, Out>): Effect.Effect<void> {
+    onOpenedUnsafe(connection: Connection<In, Out>): void {
       registry.add(connection)
       if (isDraining) connection.closeUnsafe(CloseReason.Draining())
-      return publish(ServerEvents.ConnectionOpened({ id: this.id, peer: this.wire.peer }))
+      publish(ServerEvents.ConnectionOpened({ id: this.id, peer: this.wire.peer }))
     }
 
-    onEnded(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): Effect.Effect<void> {
+    onEndedUnsafe(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): void {
       if (connection !== undefined) registry.remove(connection)
       const { id, wire } = this
       seats.free(hostOf(wire.peer))
       // The seat is free at once; what is left of the connection is bounded by a count of its own.
       if (++goodbyes > maxGoodbyes) wire.abortUnsafe()
       const durationMs = Math.round(now() - this.acceptedAt)
-      return publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
+      publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
     }
 
     onClosedUnsafe(): void {
@@ -128,36 +128,30 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     }
   }
 
-  const refuse = (wire: Wire, reason: CloseReason.CloseReason) => {
+  const refuse = (wire: Wire, reason: CloseReason.CloseReason): void => {
     const told = refusalsTold < maxRefusalsTold
-    const refused = publish(ServerEvents.ConnectionRefused({ peer: wire.peer, reason, told }))
-    if (!told) {
-      wire.abortUnsafe()
-      return refused
-    }
+    publish(ServerEvents.ConnectionRefused({ peer: wire.peer, reason, told }))
+    if (!told) return wire.abortUnsafe()
     refusalsTold++
     const options = {
       id: ++lastId,
       wire,
       protocol,
       settings,
-      onOpened: (connection: Connection<In, Out>) => connection.close(reason),
-      onEnded: () => refused,
+      onOpenedUnsafe: (connection: Connection<In, Out>) => connection.closeUnsafe(reason),
+      onEndedUnsafe: () => {},
       onClosedUnsafe: () => void refusalsTold--,
     }
     live.startUnsafe(options, () => Effect.void, services)
-    return Effect.void
   }
 
-  const arrive = (wire: Wire): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const refusal = isDraining
-        ? CloseReason.Draining()
-        : (budget.refusalUnsafe() ?? seats.take(hostOf(wire.peer), now()))
-      if (refusal !== undefined) return refuse(wire, refusal)
-      live.startUnsafe(new Seated(wire), handle, services)
-      return Effect.void
-    })
+  const arrive = (wire: Wire): void => {
+    const refusal = isDraining
+      ? CloseReason.Draining()
+      : (budget.refusalUnsafe() ?? seats.take(hostOf(wire.peer), now()))
+    if (refusal === undefined) live.startUnsafe(new Seated(wire), handle, services)
+    else refuse(wire, refusal)
+  }
 
   let pauseMs = 0
   const acceptFault = (error: AcceptFailed) => {
@@ -166,19 +160,19 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       fault === "peer"
         ? 0
         : Math.min(Math.max(pauseMs * 2, Duration.toMillis(shortestAcceptPause)), Duration.toMillis(longestAcceptPause))
-    return Effect.andThen(
-      publish(ServerEvents.AcceptFault({ fault, error, pauseMs })),
-      Effect.sleep(isDraining ? 0 : pauseMs),
-    )
+    publish(ServerEvents.AcceptFault({ fault, error, pauseMs }))
+    return Effect.sleep(isDraining ? 0 : pauseMs)
   }
 
   // Interruptible while it waits: wires that were taken are started or refused, all of them.
   const acceptLoop = Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(transport.accept), (wires) => {
+    Effect.map(restore(transport.accept), (wires) => {
       pauseMs = 0
-      return Effect.forEach(wires, arrive, { discard: true })
+      wires.forEach(arrive)
     }),
   ).pipe(
+    // Waits whenever nobody has arrived: to yield as well would be a turn of its own for each of them.
+    Effect.forever({ disableYield: true }),
     Effect.catchReason("TransportError", "AcceptFailed", acceptFault),
     Effect.forever,
     Pull.catchDone(() => Effect.void),
@@ -206,7 +200,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     const connections = registry.size
     const graceMs = Duration.toMillis(drainSettings.grace)
     const timeoutMs = Duration.toMillis(drainSettings.timeout)
-    yield* publish(ServerEvents.DrainStarted({ connections, graceMs, timeoutMs }))
+    publish(ServerEvents.DrainStarted({ connections, graceMs, timeoutMs }))
     const { forced } = yield* Drain.run(
       {
         announce,
@@ -215,14 +209,14 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       },
       drainSettings,
     )
-    yield* publish(ServerEvents.DrainEnded({ aborted: live.size, forced }))
+    publish(ServerEvents.DrainEnded({ aborted: live.size, forced }))
   }).pipe(Effect.ensuring(abortLeft))
 
   // Finalizers run in reverse: the accept loop stops, the drain runs, and then what is left is reset.
   yield* Effect.addFinalizer(() => drain)
   yield* Effect.forkScoped(acceptLoop)
   const { address, name } = transport
-  yield* publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
+  publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
   return { address, registry, seatsTaken: () => seats.taken } satisfies Server<Out>
 })
 

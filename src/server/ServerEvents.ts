@@ -64,20 +64,44 @@ export const eventBacklog = 4096
 export class ServerEvents extends Context.Service<
   ServerEvents,
   {
-    readonly publish: (event: ServerEvent) => Effect.Effect<void>
-    /** Events from now on, for the life of the scope. */
-    readonly subscribe: Effect.Effect<PubSub.Subscription<ServerEvent>, never, Scope.Scope>
+    /** Hands an event to whoever wants it. A call and no Effect: there are two for every connection (bench, connect). */
+    readonly publishUnsafe: (event: ServerEvent) => void
+    /**
+     * Events from now on, for the life of the scope; only those that are wanted, if that is said. Others do not wake the
+     * subscriber. `isWanted` runs where the event happens: it must return at once and not throw.
+     */
+    readonly subscribe: (
+      isWanted?: (event: ServerEvent) => boolean,
+    ) => Effect.Effect<PubSub.Subscription<ServerEvent>, never, Scope.Scope>
   }
 >()("longline/server/ServerEvents") {}
 
+interface Subscriber {
+  readonly events: PubSub.PubSub<ServerEvent>
+  readonly isWanted: (event: ServerEvent) => boolean
+}
+
 /** A place where servers and subscribers meet. */
-export const layer: Layer.Layer<ServerEvents> = Layer.effect(
-  ServerEvents,
-  Effect.gen(function* () {
-    const events = yield* Effect.acquireRelease(PubSub.sliding<ServerEvent>(eventBacklog), PubSub.shutdown)
-    return ServerEvents.of({
-      publish: (event) => Effect.asVoid(PubSub.publish(events, event)),
-      subscribe: PubSub.subscribe(events),
-    })
-  }),
-)
+export const layer: Layer.Layer<ServerEvents> = Layer.sync(ServerEvents, () => {
+  const subscribers = new Set<Subscriber>()
+  return {
+    publishUnsafe: (event) => {
+      for (const { events, isWanted } of subscribers) {
+        // A full one slides, which only the Effect does. It, too, is done within this call.
+        if (isWanted(event) && !PubSub.publishUnsafe(events, event)) Effect.runFork(PubSub.publish(events, event))
+      }
+    },
+    subscribe: (isWanted = () => true) =>
+      Effect.gen(function* () {
+        // One for each, so that what one does not want is not kept for it.
+        const events = yield* Effect.acquireRelease(PubSub.sliding<ServerEvent>(eventBacklog), PubSub.shutdown)
+        const subscriber = { events, isWanted }
+        const subscription = yield* PubSub.subscribe(events)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => subscribers.add(subscriber)),
+          () => Effect.sync(() => subscribers.delete(subscriber)),
+        )
+        return subscription
+      }),
+  }
+})

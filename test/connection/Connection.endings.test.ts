@@ -212,12 +212,29 @@ describe("A connection that is ended by", () => {
     )
   }
 
-  it.effect("an interruption while it is being announced is announced as ended", () =>
+  it.effect("a close while it is being announced is announced as ended, and runs no handler", () =>
     Effect.gen(function* () {
-      const opening = yield* Deferred.make<void>()
-      const { ended, serving } = yield* open({ protocol, onOpened: () => Deferred.await(opening) }, () => Effect.never)
-      yield* Fiber.interrupt(serving)
+      const { ended, peer, serving } = yield* open(
+        { protocol, onOpenedUnsafe: (connection) => connection.closeUnsafe(CloseReason.Draining()) },
+        () => Effect.die("handled"),
+      )
+      peer.wire.endUnsafe()
+      assert.deepStrictEqual(yield* Fiber.join(serving), CloseReason.Draining())
       assert.deepStrictEqual(ended, [CloseReason.Draining()])
+    }),
+  )
+
+  it.effect("a loss waits for a handler that lets go later", () =>
+    Effect.gen(function* () {
+      const letGo = yield* Deferred.make<void>()
+      const { ended, peer, serving } = yield* open({ protocol }, (connection) =>
+        Effect.onExit(connection.receive, () => Deferred.await(letGo)),
+      )
+      peer.wire.resetUnsafe()
+      yield* settled
+      assert.deepStrictEqual([ended, serving.pollUnsafe()], [[lost("ECONNRESET")], undefined])
+      yield* Deferred.succeed(letGo, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(serving), lost("ECONNRESET"))
     }),
   )
 

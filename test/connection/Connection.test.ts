@@ -314,8 +314,8 @@ describe("a wire", () => {
           wire: Object.assign(wire, { opened: Effect.fail(error) }),
           protocol,
           settings: yield* Settings.current,
-          onOpened: () => Effect.die("opened"),
-          onEnded: (...end) => Effect.sync(() => void ended.push(...end)),
+          onOpenedUnsafe: () => assert.fail("opened"),
+          onEndedUnsafe: (...end) => void ended.push(...end),
         },
         () => Effect.die("handled"),
       )
@@ -334,9 +334,9 @@ describe("a wire", () => {
       MemoryWire.joinUnsafe(wire, new MemoryWire({ _tag: "Memory", name: "server" }, limits))
       wire.resetUnsafe()
       yield* wire.closed
-      const nothing = () => Effect.void
+      const nothing = () => {}
       const reason = yield* Lifetime.serve(
-        { id: 1, wire, protocol, settings: yield* Settings.current, onOpened: nothing, onEnded: nothing },
+        { id: 1, wire, protocol, settings: yield* Settings.current, onOpenedUnsafe: nothing, onEndedUnsafe: nothing },
         () => Effect.never,
       )
       const error = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })

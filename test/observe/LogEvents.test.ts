@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import * as References from "effect/References"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import { CodecError } from "../../src/codec/Codec.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
@@ -104,11 +107,40 @@ describe("the line of an event", () => {
 })
 
 describe("the subscriber", () => {
+  it.effect("is not woken for what nobody writes", () =>
+    Effect.gen(function* () {
+      const wanted = yield* Deferred.make<(event: ServerEvents.ServerEvent) => boolean>()
+      const subscribe: ServerEvents.ServerEvents["Service"]["subscribe"] = (isWanted) =>
+        Effect.andThen(
+          Deferred.succeed(wanted, isWanted!),
+          Effect.flatMap(PubSub.unbounded<ServerEvents.ServerEvent>(), PubSub.subscribe),
+        )
+      const events = Layer.succeed(ServerEvents.ServerEvents, { publishUnsafe: () => {}, subscribe })
+      yield* Effect.scoped(Layer.build(Layer.provide(LogEvents.layer, events))).pipe(
+        Effect.provideService(References.MinimumLogLevel, "Warn"),
+      )
+      const isWanted = yield* Deferred.await(wanted)
+      const bug = CloseReason.HandlerFailed({ cause: Cause.fail("no") })
+      assert.deepStrictEqual(
+        [
+          ServerEvents.ConnectionOpened({ id: 7, peer }),
+          ServerEvents.DrainEnded({ aborted: 1, forced: false }),
+          closed(CloseReason.PeerClosed()),
+          closed(bug),
+          ServerEvents.ConnectionRefused({ peer, reason: refusal, told: true }),
+        ].map(isWanted),
+        [false, false, false, true, true],
+      )
+    }),
+  )
+
   it.effect("writes what was published before its end, and nothing after it", () =>
     Effect.gen(function* () {
       const { layer, lines } = Logs.record()
       const publish = (id: number) =>
-        ServerEvents.ServerEvents.use(({ publish }) => publish(ServerEvents.ConnectionOpened({ id, peer })))
+        ServerEvents.ServerEvents.use(({ publishUnsafe }) =>
+          Effect.sync(() => publishUnsafe(ServerEvents.ConnectionOpened({ id, peer }))),
+        )
       yield* Effect.gen(function* () {
         yield* Effect.provide(publish(1), Layer.fresh(LogEvents.layer))
         yield* publish(2)

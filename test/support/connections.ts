@@ -90,7 +90,7 @@ export interface Options<In, Out> {
   readonly readBufferBytes?: number
   readonly writeHighWaterBytes?: number
   /** Runs before the handler. */
-  readonly onOpened?: () => Effect.Effect<void>
+  readonly onOpenedUnsafe?: (connection: Connection.Connection<In, Out>) => void
 }
 
 /** A connection that is being served. */
@@ -101,7 +101,7 @@ export interface Served<In, Out> {
   readonly wire: MemoryWire
   /** Completes with the reason when the wire is closed. */
   readonly serving: Fiber.Fiber<CloseReason>
-  /** What `onEnded` was called with. */
+  /** What `onEndedUnsafe` was called with. */
   readonly ended: ReadonlyArray<CloseReason>
 }
 
@@ -125,12 +125,11 @@ export const open = Effect.fnUntraced(function* <In, Out, E, R>(
       wire,
       protocol: options.protocol,
       settings: { ...(yield* Settings.current), ...options.settings },
-      onOpened: (connection) =>
-        Effect.suspend(() => {
-          opened = connection
-          return options.onOpened?.() ?? Effect.void
-        }),
-      onEnded: (reason) => Effect.sync(() => void ended.push(reason)),
+      onOpenedUnsafe: (connection) => {
+        opened = connection
+        options.onOpenedUnsafe?.(connection)
+      },
+      onEndedUnsafe: (reason) => void ended.push(reason),
     },
     handler,
   ).pipe(Effect.forkScoped({ startImmediately: true }))

@@ -82,8 +82,9 @@ export const listen = (wire: Wire): Effect.Effect<Client, never, Scope.Scope> =>
 /** The events of a server, all of them, as they come. */
 export const record = (): { readonly events: Array<ServerEvent>; readonly layer: Layer.Layer<ServerEvents> } => {
   const events: Array<ServerEvent> = []
-  const publish = (event: ServerEvent) => Effect.sync(() => void events.push(event))
-  return { events, layer: Layer.succeed(ServerEvents, { publish, subscribe: Effect.die("an array is enough") }) }
+  const publishUnsafe = (event: ServerEvent) => void events.push(event)
+  const subscribe = () => Effect.die("an array is enough")
+  return { events, layer: Layer.succeed(ServerEvents, { publishUnsafe, subscribe }) }
 }
 
 /** The events with this tag. */
