@@ -31,6 +31,13 @@ export const maxWaitingBytes = 32 * 1024 * 1024
 /** Publications of one transaction, a few milliseconds of this thread. */
 const batchSize = 1000
 
+/**
+ * A transaction that follows another waits for as many drafts as were answered by it and came while it ran, for at most
+ * the time it took, and so many milliseconds: those who were just answered are about to publish again. Without it 50
+ * clients become two halves that wait for each other, and a sync serves 25 of them.
+ */
+const maxGatherMs = 5
+
 /** Somebody to be answered. */
 interface Waiting {
   readonly head: Head | undefined
@@ -70,6 +77,8 @@ export class LmdbWriter {
   private isSweepDue = false
   private failure: EngineError | undefined
   private resumers: Array<() => void> = []
+  /** While drafts are gathered: how many of them are enough, and what to do then. */
+  private gathering: { readonly enough: number; readonly end: () => void } | undefined
 
   constructor(
     store: LmdbStore,
@@ -127,6 +136,7 @@ export class LmdbWriter {
     this.waitingBytes += bytes
     const result = Result.succeed({ offset, epoch: head.epoch + this.life })
     this.waiting.push({ head, publication, at: age, bytes, key, withheldFrom: draft.withheldFrom, result, answer })
+    if (this.gathering !== undefined && this.waiting.length >= this.gathering.enough) this.gathering.end()
     this.schedule()
   }
 
@@ -239,7 +249,12 @@ export class LmdbWriter {
 
   private async commit(): Promise<void> {
     this.isCommitting = true
-    while (this.failure === undefined && (this.waiting.length > 0 || this.isSweepDue)) {
+    let [enough, gatherMs] = [0, 0]
+    while (this.failure === undefined && (this.waiting.length > 0 || this.isSweepDue || enough > 1)) {
+      // A timer is no shorter than a millisecond: what is done sooner is not waited for.
+      if (this.waiting.length < enough && gatherMs >= 1) await this.gather(enough, gatherMs)
+      if (this.failure !== undefined) break
+      const startedAt = performance.now()
       const batch = this.waiting.splice(0, batchSize)
       const swept: Array<Head> = []
       try {
@@ -252,8 +267,23 @@ export class LmdbWriter {
         this.fail(batch, cause)
       }
       for (const resume of this.hasRoom() ? this.resumers.splice(0) : []) resume()
+      enough = Math.min(batchSize, batch.length + this.waiting.length)
+      gatherMs = Math.min(maxGatherMs, performance.now() - startedAt)
     }
     this.isCommitting = false
+  }
+
+  /** Waits until so many drafts wait, or the time is over. */
+  private gather(enough: number, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.gathering = undefined
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      this.gathering = { enough, end }
+    })
   }
 
   private write(batch: ReadonlyArray<Waiting>, swept: Array<Head>): Records.State {
@@ -311,6 +341,7 @@ export class LmdbWriter {
   }
 
   private abandon(): void {
+    this.gathering?.end()
     for (const { answer } of this.waiting.splice(0)) answer(Result.fail(this.failure!))
     for (const resume of this.resumers.splice(0)) resume()
   }
