@@ -16,6 +16,8 @@ export class Arrivals {
 
   private readonly limit: number
   private readonly wait: Accept = Effect.callback((resume) => {
+    // A fiber may have yielded between its look and this, and what arrived then has woken nobody.
+    if (this.queued.length > 0 || this.closed) return resume(this.accept)
     this.waiter = resume
   })
   private waiter: ((accept: Accept) => void) | undefined = undefined

@@ -59,6 +59,8 @@ export class ReadQueue implements Arrived {
 
   wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.callback((resume) => {
+      // A fiber may have yielded between its look and this: what came then would wake nobody, and be overtaken in a sieve.
+      if (this.queued !== undefined || this.end !== undefined) return resume(next)
       this.waiter = () => resume(next)
     })
   }

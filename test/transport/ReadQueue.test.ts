@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
 import { maxQueuedChunks, ReadQueue } from "../../src/transport/ReadQueue.ts"
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
@@ -43,6 +46,38 @@ describe("A sieve", () => {
       queue.push(bytes(0))
       assert.deepStrictEqual(yield* queue.pull, [bytes(0), bytes(1), bytes(0)])
       assert.deepStrictEqual([asked, told], [[], [bytes(0), bytes(1), bytes(0)]])
+    }),
+  )
+})
+
+describe("A pull that yields on its way", () => {
+  /** Pulls in a fiber that yields after so many steps; what comes meanwhile comes while it has yielded, or waits. */
+  const pullYielding = (queue: ReadQueue, steps: number, meanwhile: () => void) =>
+    Effect.gen(function* () {
+      const yielding = Effect.provideService(queue.pull, Scheduler.MaxOpsBeforeYield, steps)
+      const pulling = yield* Effect.forkChild(Effect.exit(yielding), { startImmediately: true })
+      meanwhile()
+      for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+      return pulling.pollUnsafe()
+    })
+
+  it.effect("gets what came before it waited", () =>
+    Effect.gen(function* () {
+      for (let steps = 3; steps < 10; steps++) {
+        const { queue } = make()
+        const exit = yield* pullYielding(queue, steps, () => queue.push(bytes(1)))
+        assert.deepStrictEqual(exit, Exit.succeed(Exit.succeed([bytes(1)] as const)), `${steps} steps`)
+      }
+    }),
+  )
+
+  it.effect("sees the end that came before it waited", () =>
+    Effect.gen(function* () {
+      for (let steps = 3; steps < 10; steps++) {
+        const { queue } = make()
+        const exit = yield* pullYielding(queue, steps, () => queue.finish())
+        assert.deepStrictEqual(exit, Exit.succeed(Exit.fail(Cause.Done())), `${steps} steps`)
+      }
     }),
   )
 })
