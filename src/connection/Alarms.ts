@@ -16,7 +16,7 @@ import * as DeadlineQueue from "./DeadlineQueue.ts"
  */
 export const quantumMs = 50
 
-/** Alarms that ring in one turn of the event loop; more of them take more quanta. */
+/** Alarms that ring in one turn of the event loop; more of them that are due take more turns, a millisecond apart. */
 export const ringsPerTurn = 256
 
 /** Something that rings once for each time it is set. Its fields belong to the alarms. */
@@ -42,7 +42,8 @@ export class Alarms {
   #sleeper: Fiber.Fiber<void> | undefined
   /** When the sleeper wakes; infinite without one, and none is wanted while alarms ring. */
   #wakesAt = Infinity
-  #rangAt = -Infinity
+  /** When the next ones may ring. */
+  #notBefore = -Infinity
 
   constructor(now: () => number, sleep: (ms: number, wake: () => void) => Fiber.Fiber<void>) {
     this.#now = now
@@ -75,7 +76,7 @@ export class Alarms {
   #arm(): void {
     const first = this.#queue.first()
     if (first === undefined) return
-    const at = Math.max(first.deadline, this.#rangAt + quantumMs)
+    const at = Math.max(first.deadline, this.#notBefore)
     if (at >= this.#wakesAt) return
     this.#sleeper?.interruptUnsafe()
     this.#wakesAt = at
@@ -85,12 +86,16 @@ export class Alarms {
   readonly #ring = (): void => {
     const now = this.#now()
     this.#sleeper = undefined
-    this.#rangAt = now
+    // Of those left behind by a full turn none waits for a quantum: 5 000 a second would be all that ever ring.
+    this.#notBefore = now + 1
     this.#wakesAt = -Infinity
     try {
       for (let rung = 0; rung < ringsPerTurn; rung++) {
         const first = this.#queue.first()
-        if (first === undefined || first.deadline > now) break
+        if (first === undefined || first.deadline > now) {
+          this.#notBefore = now + quantumMs
+          break
+        }
         this.#queue.remove(first)
         first.ringUnsafe(now)
       }
