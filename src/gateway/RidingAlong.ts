@@ -48,8 +48,13 @@ export const answerAll = (
     room -= answer.bytes
     return [channel, answer] as const
   })
+  const told = new Map<string, Server.SubscriptionAnswer>()
+  for (const [channel, { message }] of answers) {
+    // A channel that was named twice has one answer: that it was subscribed, not that it could not be once more.
+    if (message.type === "subscribed" || !told.has(channel)) told.set(channel, message)
+  }
   return {
-    subscriptions: Object.fromEntries(answers.map(([channel, { message }]) => [channel, message])),
+    subscriptions: Object.fromEntries(told),
     start: () => {
       const waiting = answers.map(([, { start }]) => start()).filter((started) => started !== undefined)
       return waiting.length === 0 ? undefined : Effect.all(waiting, { discard: true })

@@ -102,12 +102,26 @@ describe("connect", () => {
   it.effect("carries subscriptions, each answered for itself", () =>
     Effect.gen(function* () {
       const { connected } = yield* (yield* gateway()).connect({
-        subscriptions: [{ channel: "a" }, { channel: "" }, { channel: "a" }],
+        subscriptions: [{ channel: "a" }, { channel: "" }],
       })
       const answers = connected["subscriptions"] as Record<string, Message>
       assert.deepStrictEqual(Object.keys(answers), ["a", ""])
       assert.deepStrictEqual(codeOf(answers[""]!), ["error", 107])
-      assert.deepStrictEqual(codeOf(answers["a"]!), ["error", 105])
+      assert.deepStrictEqual(codeOf(answers["a"]!), ["subscribed", undefined])
+    }),
+  )
+
+  it.effect("answers a channel that it names twice with the subscription, wherever that stands", () =>
+    Effect.gen(function* () {
+      const { connected } = yield* (yield* gateway()).connect({
+        subscriptions: [{ channel: "a" }, { channel: "a" }, { channel: "b", mode: "none" }, { channel: "b" }],
+      })
+      const answers = connected["subscriptions"] as Record<string, Message>
+      assert.deepStrictEqual(Object.keys(answers), ["a", "b"])
+      assert.deepStrictEqual(Object.values(answers).map(codeOf), [
+        ["subscribed", undefined],
+        ["subscribed", undefined],
+      ])
     }),
   )
 
