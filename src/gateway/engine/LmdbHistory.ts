@@ -15,11 +15,12 @@ const cutBatch = 16
 export const write = (store: LmdbStore.LmdbStore, head: Head, publication: Publication, at: number): void => {
   const { size } = head.retention
   const { offset } = publication
-  // Of a burst longer than the history only its end is written.
-  if (offset > head.written.offset - size) {
+  // Of a burst longer than the history only its end is written, unless older ones are still there: there must be no hole
+  // behind them, or it would be read over if more is to be kept from some day on.
+  if (offset > head.written.offset - size || head.first < offset - size) {
     store.publications.put(Records.sorted(head.id, offset), Records.publication(publication, at))
   } else if (head.first === offset) head.first++
-  for (let n = 0; n < cutBatch && head.first <= offset - size && head.first < offset; n++) {
+  for (let n = 0; n < cutBatch && head.first <= offset - size; n++) {
     store.publications.remove(Records.sorted(head.id, head.first++))
   }
 }

@@ -1,0 +1,31 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import { freshDirectory } from "./directories.ts"
+import { draft, everything, publishAll } from "./publishing.ts"
+
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+
+describe("LMDB history", () => {
+  it.effect("has no hole if more is to be kept again after less was", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      /** Publishes so many in one transaction while so many are to be kept, and reads. */
+      const fill = (count: number, size: number) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const engine = yield* LmdbEngine.make({ directory, retention: () => ({ size, ageMs: 600_000 }) })
+            const drafts = numbers(count).map((n) => draft("a", n))
+            yield* publishAll(engine, drafts)
+            const { prunedTo, publications } = yield* engine.read("a", everything)
+            const isWhole = publications.every(({ previous }, index) => previous === prunedTo + index)
+            return { isWhole, top: prunedTo + publications.length }
+          }),
+        )
+      assert.deepStrictEqual(yield* fill(500, 500), { isWhole: true, top: 500 })
+      // What is too much is removed step by step, so that much of it is still there behind a burst.
+      assert.deepStrictEqual(yield* fill(20, 10), { isWhole: true, top: 520 })
+      assert.deepStrictEqual(yield* fill(1, 500), { isWhole: true, top: 521 })
+    }),
+  )
+})
