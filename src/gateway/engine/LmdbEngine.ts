@@ -80,7 +80,10 @@ export const fromStore = (
       Effect.flatMap((error) => Effect.logError("the engine stopped writing: restart the server", error)),
       Effect.forkScoped,
     )
-    const tick = Effect.suspend(() => (writer.tick() ? logSpace(writer.hasSpace) : Effect.void))
+    const tick = Effect.suspend(() => (writer.tick() ? logSpace(writer.hasSpace) : Effect.void)).pipe(
+      // Nobody would notice that nothing is swept any more.
+      Effect.catchCause((cause) => Effect.logError("the data directory could not be looked after", cause)),
+    )
     yield* Effect.sleep(MemoryEngine.sweepInterval).pipe(Effect.andThen(tick), Effect.forever, Effect.forkScoped)
     if (store.isEarlier)
       yield* Effect.logWarning("the data may lack what was published last: channels have a new epoch")

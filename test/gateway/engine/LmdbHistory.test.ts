@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
+import { record } from "../../support/logs.ts"
+import { until } from "../../support/wires.ts"
 import { freshDirectory } from "./directories.ts"
 import { draft, everything, publishAll } from "./publishing.ts"
 
@@ -28,4 +32,30 @@ describe("LMDB history", () => {
       assert.deepStrictEqual(yield* fill(1, 500), { isWhole: true, top: 521 })
     }),
   )
+
+  it.effect("is swept again after the disk could not be asked for its room, and that is logged", () => {
+    const { layer, lines } = record()
+    return Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+      let isThere = true
+      const hasSpace = () => {
+        if (!isThere) throw new Error("ENOENT")
+        return true
+      }
+      const retention = () => ({ size: 10, ageMs: 5000 })
+      const engine = yield* LmdbEngine.fromStore({ ...store, hasSpace }, { retention })
+      yield* publishAll(engine, [draft("a")])
+      isThere = false
+      yield* TestClock.adjust(1000)
+      isThere = true
+      assert.deepStrictEqual(
+        lines.map(({ level, message }) => [level, message]),
+        [["ERROR", "the data directory could not be looked after"]],
+      )
+      assert.strictEqual(engine.counts().publications, 1)
+      yield* TestClock.adjust(5000)
+      yield* until(() => engine.counts().publications === 0)
+    }).pipe(Effect.provide(layer))
+  })
 })
