@@ -18,6 +18,7 @@ import { type Deliver, Engine, EngineError } from "./Engine.ts"
 import type { Page, Publication, Range, Retention } from "./Engine.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as MemoryHistory from "./MemoryHistory.ts"
+import * as MemoryLog from "./MemoryLog.ts"
 import * as Publications from "./Publications.ts"
 import * as Times from "./Times.ts"
 
@@ -60,7 +61,7 @@ interface Channel {
   at: number
   retention: Retention | undefined
   /** Absent while nothing is kept. */
-  log: MemoryHistory.Log | undefined
+  log: MemoryLog.Log | undefined
   deliver: Deliver | undefined
   /** When the sweep looks at it: not later than something of it gets too old. */
   deadline: number
@@ -123,8 +124,6 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
     return channel
   }
 
-  const oldest = (channel: Channel) => channel.log?.at(0)
-
   /** The end of the round in which the position is forgotten. */
   const forgetAt = (channel: Channel) => Math.ceil((channel.at + positionTtlMs) / roundMs) * roundMs
 
@@ -138,17 +137,18 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
   const keep = (channel: Channel, publication: Publication) => {
     const { ageMs, size } = (channel.retention ??= options.retention(channel.name))
     if (size > 0) {
-      history.add((channel.log ??= new MemoryHistory.Log()), size, publication, times.age)
+      history.add((channel.log ??= new MemoryLog.Log()), size, publication, times.age)
       schedule(channel, times.age + ageMs)
     } else if (channel.slot === DeadlineQueue.noSlot) schedule(channel, forgetAt(channel))
   }
 
   /** Drops what is too old, at most so many; returns how many it was. */
   const prune = (channel: Channel, atMost: number): number => {
+    const { log, retention } = channel
+    if (log === undefined) return 0
     let dropped = 0
-    for (let kept = oldest(channel); kept !== undefined && dropped < atMost; kept = oldest(channel)) {
-      if (times.age - kept.at < channel.retention!.ageMs) break
-      history.dropOldest(kept.log)
+    while (log.length > 0 && dropped < atMost && times.age - log.oldestAt >= retention!.ageMs) {
+      history.dropOldest(log)
       dropped++
     }
     return dropped
@@ -167,10 +167,11 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
 
   const sweepOne = (channel: Channel): number => {
     const dropped = prune(channel, sweepBatch)
-    const kept = oldest(channel)
+    const { log } = channel
     due.remove(channel)
-    if (kept !== undefined) {
-      schedule(channel, Math.min(kept.at + channel.retention!.ageMs, Math.max(forgetAt(channel), times.age + roundMs)))
+    if (log !== undefined && log.length > 0) {
+      const tooOldAt = log.oldestAt + channel.retention!.ageMs
+      schedule(channel, Math.min(tooOldAt, Math.max(forgetAt(channel), times.age + roundMs)))
       return dropped
     }
     channel.log = undefined
@@ -248,14 +249,13 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
     const channel = channels.get(name)
     if (channel !== undefined) prune(channel, Infinity)
     const page = new Publications.PageBuilder(range)
-    const first = channel === undefined ? undefined : oldest(channel)
-    if (channel === undefined || first === undefined) {
+    const log = channel?.log
+    if (log === undefined || log.length === 0) {
       const { epoch, offset } = position(name)
       return { publications: [], position: { offset, epoch }, prunedTo: offset, more: false }
     }
     // Offsets have no holes here, so that a place in the log follows from the offset.
-    const { offset } = first.publication
-    const log = channel.log!
+    const offset = log.firstOffset
     const from = range.reverse === true ? (range.since ?? Infinity) - 1 : (range.since ?? 0) + 1
     const step = range.reverse === true ? -1 : 1
     const start = Math.min(Math.max(from - offset, step > 0 ? 0 : -1), step > 0 ? log.length : log.length - 1)

@@ -7,14 +7,11 @@ import type { Tags } from "../protocol/Fields.ts"
 import type { Draft, Publication, Range } from "./Engine.ts"
 
 /** The draft in its place. */
-export const make = (draft: Draft, offset: number, previous: number, time: number): Publication => ({
-  offset,
-  previous,
-  time,
-  data: draft.data,
-  ...(draft.from === undefined ? undefined : { from: draft.from }),
-  ...(draft.tags === undefined ? undefined : { tags: draft.tags }),
-})
+export const make = ({ data, from, tags }: Draft, offset: number, previous: number, time: number): Publication => {
+  // Not spread: nearly all have a sender and no tags.
+  const publication = from === undefined ? { offset, previous, time, data } : { offset, previous, time, data, from }
+  return tags === undefined ? publication : { ...publication, tags }
+}
 
 /** Bytes of data and tags. */
 export const byteLength = ({ data, tags }: { readonly data: Data.Data; readonly tags?: Tags }): number =>
