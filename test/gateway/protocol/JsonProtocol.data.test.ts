@@ -147,3 +147,19 @@ describe("writing data", () => {
     })
   })
 })
+
+describe("what is written by hand", () => {
+  const texts = ["", " !#[]~", '"', "\\", "\u0000", "\u001f", "\u007f", "ä", "\u2028", "\ud800"]
+
+  it.each(texts)("is what JSON.stringify writes: %j", (text) => {
+    const published = { type: "published", id: 1, offset: 2, epoch: text } as const
+    const place = { type: "publication", channel: text, offset: 2, previous: 1, epoch: text, time: 3 } as const
+    for (const message of [published, { ...published, duplicate: true } as const]) {
+      assert.strictEqual(Result.getOrThrow(codec.encode(message)), JSON.stringify(message))
+    }
+    assert.strictEqual(
+      Result.getOrThrow(codec.encode({ ...place, data: Data.json(4) })),
+      JSON.stringify({ ...place, data: 4 }),
+    )
+  })
+})
