@@ -122,10 +122,11 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     // it is asked is bounded by the rates of those who ask.
     const isAnswer = message.type === "response" || message.type === "error"
     if (isAnswer && this.#shared.services.respond(this, message)) return
-    if (this.#isOverRate(message)) return
+    const now = this.#shared.monotonic()
+    if (this.#isOverRate(message, now)) return
     switch (message.type) {
       case "publish":
-        return this.#publish(message)
+        return this.#publish(message, now)
       case "request":
         return this.#request(message)
       case "response":
@@ -157,9 +158,9 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     }
   }
 
-  #publish(message: Client.Publish): void {
+  #publish(message: Client.Publish, now: number): void {
     const { id } = message
-    const draft = this.#publishing.draft(message, this.#shared.monotonic())
+    const draft = this.#publishing.draft(message, now)
     if (Result.isFailure(draft)) {
       if (id !== undefined || draft.failure.code === ErrorCode.table.tooManyCommands.code)
         this.#refuse(id, draft.failure)
@@ -335,8 +336,8 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   }
 
   /** Over the rate a message is answered and not handled. */
-  #isOverRate(message: Client.ClientFrame): boolean {
-    const over = this.#rate.charge(this.#connection.heartbeatsReceived, this.#shared.monotonic())
+  #isOverRate(message: Client.ClientFrame, now: number): boolean {
+    const over = this.#rate.charge(this.#connection.heartbeatsReceived, now)
     if (over === undefined) return false
     const { perSecond } = this.#rate
     if (over === "unheeded") {

@@ -55,6 +55,15 @@ describe("sizes", () => {
     )
   })
 
+  it("data is counted where each character may be three bytes", () => {
+    const data = Data.json("€".repeat(6))
+    assert.isTrue(isTaken({ data }, under({ maxDataBytes: 20 })))
+    assert.deepStrictEqual(
+      under({ maxDataBytes: 19 }).draft({ ...message, data }, 0),
+      error(116, "data of 20 bytes, allowed are 19"),
+    )
+  })
+
   it("a key has at most 64 bytes", () => {
     assert.isTrue(isTaken({ key: "ä".repeat(32) }))
     assert.deepStrictEqual(
