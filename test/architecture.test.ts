@@ -99,7 +99,7 @@ describe("rooms", () => {
 
 describe("names", () => {
   it("sockets are named in transport only", () => {
-    const isSocket = (line: Line) => /^node:(net|tls|dgram|http2?|https)$/.test(importOf(line) ?? "")
+    const isSocket = (line: Line) => /^(ws|node:(net|tls|dgram|http2?|https))$/.test(importOf(line) ?? "")
     const elsewhere = code.filter((line) => !isIn("transport")(line) && !harmless.test(line.text))
     refuse("a socket outside of transport", elsewhere.filter(isSocket))
   })

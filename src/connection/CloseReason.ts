@@ -14,7 +14,7 @@ export type CloseReason = Data.TaggedEnum<{
   Done: {}
   /** The peer sent FIN and everything it had asked was handled. */
   PeerClosed: {}
-  /** The wire was reset, timed out, or its TLS handshake failed. No goodbye can be sent. */
+  /** The wire was reset, timed out, its handshake failed (then no goodbye can be sent), or the peer broke its rules. */
   WireLost: { readonly error: TransportError }
   /** The peer closed inside a frame. */
   Truncated: { readonly error: FrameError }
@@ -88,7 +88,8 @@ export const {
 } = Data.taggedEnum<CloseReason>()
 
 /** Whether the peer can still be told: its wire is there, and it has not left by itself. */
-export const canBeTold = (reason: CloseReason): boolean => reason._tag !== "WireLost" && reason._tag !== "Truncated"
+export const canBeTold = (reason: CloseReason): boolean =>
+  reason._tag === "WireLost" ? reason.error.reason._tag === "WireViolated" : reason._tag !== "Truncated"
 
 /** One sentence for a person, with the value seen and the limit. */
 export const format = (reason: CloseReason): string => {

@@ -72,7 +72,7 @@ export class LiveConnection<In, Out>
     this.wire = options.wire
     this.protocol = options.protocol
     this.settings = options.settings
-    this.#codec = options.protocol.codec
+    this.#codec = this.#agreed ?? options.protocol.codec
     this.#owner = owner
     this.#reader = new Reader<In>(this)
     this.#outbox = new Outbox(this)
@@ -113,7 +113,12 @@ export class LiveConnection<In, Out>
   }
 
   codecOf(firstBody: Uint8Array): Codec<In, Out> {
-    return (this.#codec = this.protocol.codecFor?.(firstBody) ?? this.#codec)
+    return (this.#codec = this.#agreed ?? this.protocol.codecFor?.(firstBody) ?? this.#codec)
+  }
+
+  get #agreed(): Codec<In, Out> | undefined {
+    const { subprotocol } = this.wire
+    return subprotocol === undefined ? undefined : this.protocol.subprotocols?.[subprotocol]
   }
 
   limitInboundUnsafe(maxFrameBytes: number): void {
@@ -273,7 +278,7 @@ export class LiveConnection<In, Out>
    */
   goodbye(reason: CloseReason.CloseReason, handlerStopped: Effect.Effect<void>): Effect.Effect<void> {
     const { settings, wire } = this
-    if (reason._tag === "WireLost") return Effect.sync(() => wire.abortUnsafe())
+    if (reason._tag === "WireLost" && !CloseReason.canBeTold(reason)) return Effect.sync(() => wire.abortUnsafe())
     // Who leaves in peace gets all that was sent to it, within the deadlines of every write.
     const inPeace = reason._tag === "Done" || reason._tag === "PeerClosed"
     const { maxAge } = settings.outbox
@@ -282,7 +287,7 @@ export class LiveConnection<In, Out>
     const rest = Effect.andThen(handlerStopped, Effect.ignore(Effect.forever(wire.pull, { disableYield: true })))
     return this.#outbox.flushed.pipe(
       Effect.timeoutOption(flushing),
-      Effect.andThen(Effect.sync(() => wire.endUnsafe())),
+      Effect.andThen(Effect.sync(() => wire.endUnsafe(this.protocol.farewell(reason)))),
       Effect.andThen(Effect.timeoutOption(wire.closed, settings.deadlines.goodbye)),
       Effect.raceFirst(Effect.andThen(rest, Effect.never)),
       Effect.ensuring(Effect.sync(() => wire.abortUnsafe())),

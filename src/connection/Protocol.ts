@@ -9,6 +9,7 @@ import type { Codec, CodecError, CodecFactory } from "../codec/Codec.ts"
 import * as FrameEncoder from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
+import type { Farewell } from "../transport/Transport.ts"
 import type { CloseReason } from "./CloseReason.ts"
 import { SharedFrame } from "./Outbox.ts"
 
@@ -20,6 +21,8 @@ export interface Protocol<out In, in out Out> {
   readonly codec: Codec<In, Out>
   /** The codec of a connection by the first body that is no heartbeat, for as long as it lives. Must not throw. */
   readonly codecFor: ((firstBody: Uint8Array) => Codec<In, Out>) | undefined
+  /** The codecs of wires that have agreed on a subprotocol, by its name: they leave nothing to choose. */
+  readonly subprotocols: Readonly<Record<string, Codec<In, Out>>> | undefined
   /** How frames from the peer are cut; its `maxFrameBytes` is the limit for what comes in. */
   readonly inboundLayout: FrameLayout.FrameLayout
   /** Makes frames to the peer; its layout's `maxFrameBytes` is the limit for what goes out. */
@@ -33,6 +36,8 @@ export interface Protocol<out In, in out Out> {
   readonly emptyFrame: Uint8Array | undefined
   /** The last message to a peer, by the reason of the end; undefined says nothing. */
   readonly goodbye: (reason: CloseReason) => Out | undefined
+  /** The same for wires that end with a code. Must not throw. */
+  readonly farewell: (reason: CloseReason) => Farewell | undefined
   /** The message that announces a drain, with the time left until connections are closed; undefined says nothing. */
   readonly draining: (grace: Duration.Duration) => Out | undefined
 }
@@ -47,6 +52,7 @@ export interface Options<Out> {
   /** Default: `empty`, unless no frame of the layout can be empty: then `none`. */
   readonly heartbeat?: "empty" | "none"
   readonly goodbye?: (reason: CloseReason) => Out | undefined
+  readonly farewell?: (reason: CloseReason) => Farewell | undefined
   readonly draining?: (grace: Duration.Duration) => Out | undefined
 }
 
@@ -71,6 +77,7 @@ export const make = <In, Out>(
  *
  * Peers that may choose between codecs do so with their first body: `codecFor` gets it and says which codec the
  * connection keeps. It should give the same few codecs each time, since a broadcast encodes once for each of them.
+ * Where the wire has agreed on one of `subprotocols`, that decides instead.
  *
  * ```ts
  * const isJson = (body: Uint8Array) => body[0] === 0x7b
@@ -81,6 +88,7 @@ export const fromCodec = <In, Out>(
   options: Options<NoInfer<Out>> & {
     readonly codec: Codec<In, Out>
     readonly codecFor?: (firstBody: Uint8Array) => Codec<NoInfer<In>, NoInfer<Out>>
+    readonly subprotocols?: Readonly<Record<string, Codec<NoInfer<In>, NoInfer<Out>>>>
   },
 ): Protocol<In, Out> => {
   const inboundLayout = options.layout ?? FrameLayout.u32
@@ -90,11 +98,13 @@ export const fromCodec = <In, Out>(
     name: options.name,
     codec: options.codec,
     codecFor: options.codecFor,
+    subprotocols: options.subprotocols,
     inboundLayout,
     encoder,
     emptyFrame: Result.getOrUndefined(FrameEncoder.make(inboundLayout).encode(new Uint8Array(0))),
     heartbeat: options.heartbeat ?? (encoder.refuse(0) === undefined ? "empty" : "none"),
     goodbye: options.goodbye ?? (() => undefined),
+    farewell: options.farewell ?? (() => undefined),
     draining: options.draining ?? (() => undefined),
   }
 }

@@ -215,8 +215,10 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   // Finalizers run in reverse: the accept loop stops, the drain runs, and then what is left is reset.
   yield* Effect.addFinalizer(() => drain)
   yield* Effect.forkScoped(acceptLoop)
-  const { address, name } = transport
-  publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
+  const { address } = transport
+  for (const { address, name } of [transport, ...(transport.others ?? [])]) {
+    publish(ServerEvents.Listening({ server: protocol.name, transport: name, address }))
+  }
   return { address, registry, seatsTaken: () => seats.taken } satisfies Server<Out>
 })
 

@@ -6,7 +6,15 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { ReadQueue } from "./ReadQueue.ts"
-import { type Address, type Bounds, lostWith, type TlsIdentity, type TransportError, type Wire } from "./Transport.ts"
+import {
+  type Address,
+  type Bounds,
+  type Farewell,
+  lostWith,
+  type TlsIdentity,
+  type TransportError,
+  type Wire,
+} from "./Transport.ts"
 
 /** What arrives at once at most, as with one read of a socket. */
 const maxFragmentBytes = 64 * 1024
@@ -16,6 +24,10 @@ export class MemoryWire implements Wire {
   readonly peer: Address
   readonly arrived: ReadQueue
   readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effect.undefined
+  /** Set it before the wire is used: there is no handshake that would. */
+  subprotocol: string | undefined = undefined
+  /** What this end said when it ended. */
+  farewell: Farewell | undefined = undefined
 
   private readonly writeHighWaterBytes: number
   private readonly released = Deferred.makeUnsafe<void>()
@@ -87,9 +99,10 @@ export class MemoryWire implements Wire {
     else listener(this.lost)
   }
 
-  endUnsafe(): void {
-    if (this.lost !== undefined) return
+  endUnsafe(farewell?: Farewell): void {
+    if (this.lost !== undefined || this.ended) return
     this.ended = true
+    this.farewell = farewell
     this.cross()
   }
 

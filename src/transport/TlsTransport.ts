@@ -31,7 +31,10 @@ import {
 export type Pem = string | Buffer
 
 /** Where to listen, who this is, and whom to let in. */
-export interface Options extends TcpTransport.Options {
+export interface Options extends TcpTransport.Options, HandshakeOptions {}
+
+/** Who this is, and whom to let in. */
+export interface HandshakeOptions {
   readonly cert: Pem
   readonly key: Pem
   /** Mutual TLS: only clients with a certificate that one of these authorities signed. Without it anybody connects. */
@@ -110,16 +113,23 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
     return wire
   })
 
-interface Handshakes {
-  readonly beginUnsafe: (socket: Net.Socket, wire: TlsWire) => void
+/** The server's side of TLS handshakes, for sockets that somebody else accepted. */
+export interface Handshakes {
+  readonly beginUnsafe: (socket: Net.Socket, wire: Pending) => void
 }
+
+/** A wire whose handshake is under way, and who is told what came of it. */
+export type Pending = Pick<TlsWire, "establishUnsafe" | "refuseUnsafe">
 
 /**
  * A `tls.Server` that never listens: it is given the accepted sockets one by one, which is its documented way in, and
  * tells the outcome with a TLS socket of its own. What both have in common is the peer's address and port; no two open
  * sockets of one listener share it.
  */
-const makeHandshakes = (options: Options, address: Address): Effect.Effect<Handshakes, TransportError> =>
+export const makeHandshakes = (
+  options: HandshakeOptions,
+  address: Address,
+): Effect.Effect<Handshakes, TransportError> =>
   Effect.map(
     Effect.try({
       try: () =>
@@ -137,7 +147,7 @@ const makeHandshakes = (options: Options, address: Address): Effect.Effect<Hands
       },
     }),
     (server) => {
-      const pending = new Map<string, TlsWire>()
+      const pending = new Map<string, Pending>()
       server.on("secureConnection", (socket) => {
         const wire = pending.get(keyOf(socket))
         const refusal = options.clientCa === undefined ? undefined : refusalOf(socket)

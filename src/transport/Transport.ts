@@ -1,6 +1,7 @@
 /**
  * What a connection needs from a socket, and what a server needs from a listener.
- * Names no platform: `TcpTransport`, `TlsTransport` and `MemoryTransport` implement it, one contract suite tests them all.
+ * Names no platform: `TcpTransport`, `TlsTransport`, `WebSocketTransport` and `MemoryTransport` implement it, and one
+ * contract suite tests them all.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
@@ -77,13 +78,33 @@ export class AcceptFailed extends Data.TaggedError("AcceptFailed")<{
   }
 }
 
-/** The TLS handshake failed, or was not finished within its deadline (`code` is then `ERR_TLS_HANDSHAKE_TIMEOUT`). */
+/**
+ * The handshake failed, or was not finished within its deadline (`code` is then `ERR_TLS_HANDSHAKE_TIMEOUT` or
+ * `WS_ERR_HANDSHAKE_TIMEOUT`).
+ */
 export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
+  /** Whose handshake. Default: `TLS`. */
+  readonly of?: "TLS" | "WebSocket"
   readonly code: string
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `TLS handshake failed: ${this.code}`
+    return `${this.of ?? "TLS"} handshake failed: ${this.code}`
+  }
+}
+
+/**
+ * The peer broke the rules of what carries the bytes, so that no more can be read. It can still be told why: the wire
+ * takes what is written, and `endUnsafe`.
+ */
+export class WireViolated extends Data.TaggedError("WireViolated")<{
+  /** The rule: `tooLarge` for a message over the wire's limit. */
+  readonly rule: "protocol" | "tooLarge"
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return this.cause instanceof Error ? this.cause.message : `the peer broke the rules of the wire: ${this.code}`
   }
 }
 
@@ -99,7 +120,7 @@ export class WireLost extends Data.TaggedError("WireLost")<{
 
 /** Everything that a transport reports, by reason. */
 export class TransportError extends Data.TaggedError("TransportError")<{
-  readonly reason: ListenFailed | DialFailed | AcceptFailed | HandshakeFailed | WireLost
+  readonly reason: ListenFailed | DialFailed | AcceptFailed | HandshakeFailed | WireViolated | WireLost
 }> {
   override get message(): string {
     return this.reason.message
@@ -138,6 +159,12 @@ export interface Sieve {
   readonly queuedUnsafe: (chunk: Uint8Array) => void
 }
 
+/** Why a connection ends, for wires that can carry it: a WebSocket's close code (1000, or 3000 to 4999) and its text. */
+export interface Farewell {
+  readonly code: number
+  readonly message: string
+}
+
 /** Bytes that arrived, for a reader that would rather run one Effect for a read than several. */
 export interface Arrived {
   /** What waits to be pulled, as one array of chunks; undefined if nothing does. */
@@ -160,14 +187,16 @@ export interface Arrived {
 export interface Wire {
   readonly peer: Address
   /**
-   * Completes when bytes may flow: at once on plain transports, after the handshake on TLS (deadline 10 s by default,
-   * `HandshakeFailed`). Interruptible, and may be awaited again.
+   * Completes when bytes may flow: at once on plain transports, after the handshake on TLS and WebSocket (deadline 10 s
+   * by default, `HandshakeFailed`). Interruptible, and may be awaited again.
    */
   readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError>
+  /** What the handshake agreed to speak, known when the wire is open. Most wires agree on nothing. */
+  readonly subprotocol?: string | undefined
   /**
    * The bytes that arrived since the last pull, one array of chunks; waits for the first. Ends with `Cause.Done` after
-   * the peer's FIN, fails with `WireLost` after a reset. At most `readBufferBytes`, in a few dozen chunks, wait here before
-   * the peer is slowed down; interrupting a pull loses nothing.
+   * the peer's FIN, fails with `WireLost` after a reset and with `WireViolated` where no more can be read. At most
+   * `readBufferBytes`, in a few dozen chunks, wait here before the peer is slowed down; interrupting a pull loses nothing.
    */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Uint8Array>, TransportError>
   /**
@@ -196,8 +225,8 @@ export interface Wire {
    * One listener. A FIN is not a loss.
    */
   readonly onLostUnsafe: (listener: (error: TransportError) => void) => void
-  /** Sends FIN behind what was written and returns at once. Reading goes on. */
-  readonly endUnsafe: () => void
+  /** Sends FIN behind what was written, with the farewell if the wire can carry it, and returns at once. Reading goes on. */
+  readonly endUnsafe: (farewell?: Farewell) => void
   /** Resets the connection and frees the descriptor now, whatever is unsent. Safe to call twice. */
   readonly abortUnsafe: () => void
   /** Completes when the descriptor is free again, whoever closed. Never fails. */
@@ -210,10 +239,12 @@ export interface Wire {
 export class Transport extends Context.Service<
   Transport,
   {
-    /** `tcp`, `tls`, `unix`, `memory`: for events and logs. */
+    /** `tcp`, `tls`, `unix`, `websocket`, `memory`: for events and logs. */
     readonly name: string
     /** The address in fact bound: a port of 0 is replaced by the one the system picked. */
     readonly address: Address
+    /** Where else it listens, if it is several transports in one. */
+    readonly others?: ReadonlyArray<{ readonly name: string; readonly address: Address }>
     /**
      * The wires that arrived since the last call, waiting for the first. Fails with `AcceptFailed` for one arrival that
      * could not be accepted: call it again. Ends with `Cause.Done` once the listener is closed. Arrivals beyond
@@ -234,7 +265,7 @@ export const defaultAcceptBacklog = 1024
 /** Bytes that may be unsent in a wire before `writeUnsafe` asks for `drained`. */
 export const defaultWriteHighWaterBytes = 64 * 1024
 
-/** How long a TLS handshake may take. */
+/** How long a handshake may take. */
 export const defaultHandshakeTimeout = "10 seconds"
 
 /** The bounds of a wire. */

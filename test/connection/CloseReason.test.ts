@@ -4,7 +4,7 @@ import * as CloseReason from "../../src/connection/CloseReason.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as WrongProtocol from "../../src/frame/WrongProtocol.ts"
-import { TransportError, WireLost } from "../../src/transport/Transport.ts"
+import { TransportError, WireLost, WireViolated } from "../../src/transport/Transport.ts"
 
 const tooLarge = new FrameError({ reason: new FrameTooLarge({ limit: 3, declared: 4 }) })
 const truncated = new FrameError({ reason: new FrameTruncated({ received: 5, needed: 7 }) })
@@ -63,5 +63,7 @@ describe("CloseReason", () => {
   it("can be told to every peer but one that is gone", () => {
     const untold = sentences.filter(([reason]) => !CloseReason.canBeTold(reason)).map(([reason]) => reason._tag)
     assert.deepStrictEqual(untold, ["WireLost", "Truncated"])
+    const broken = new TransportError({ reason: new WireViolated({ rule: "protocol", code: "WS_ERR_X" }) })
+    assert.isTrue(CloseReason.canBeTold(CloseReason.WireLost({ error: broken })))
   })
 })

@@ -13,7 +13,7 @@ import type { Settings } from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import * as WrongProtocol from "../../src/frame/WrongProtocol.ts"
-import { TransportError, WireLost } from "../../src/transport/Transport.ts"
+import { TransportError, WireLost, WireViolated } from "../../src/transport/Transport.ts"
 import { open, pass, refusal, type Served, texts } from "../support/connections.ts"
 import { frame } from "../support/frames.ts"
 import { settled, until } from "../support/wires.ts"
@@ -39,6 +39,7 @@ interface Ending {
 
 const tooLarge = (declared: number) => new FrameError({ reason: new FrameTooLarge({ limit: 65_536, declared }) })
 const lost = (code: string) => CloseReason.WireLost({ error: new TransportError({ reason: new WireLost({ code }) }) })
+const violated = new TransportError({ reason: new WireViolated({ rule: "protocol", code: "WS_ERR_X" }) })
 const http = Buffer.from("GET / HTTP/1.1\r\n")
 const outbox = (maxBytes: number, maxAge: Duration.Duration) => ({ maxBytes, maxAge })
 const unlimited = { framesPerSecond: Infinity, bytesPerSecond: Infinity, heartbeatsPerSecond: Infinity }
@@ -57,6 +58,10 @@ const endings: Record<string, Ending> = {
     reason: lost("ECONNRESET"),
     by: ({ peer }) => Effect.sync(() => peer.wire.abortUnsafe()),
     untold: true,
+  },
+  "a broken rule of the wire": {
+    reason: CloseReason.WireLost({ error: violated }),
+    by: ({ wire }) => Effect.sync(() => wire.arrived.fail(violated)),
   },
   "a FIN inside a frame": {
     reason: CloseReason.Truncated({
@@ -252,6 +257,18 @@ describe("A connection that is ended by", () => {
 })
 
 describe("A goodbye", () => {
+  it.effect("is the wire's farewell too, if the protocol has one for the reason", () =>
+    Effect.gen(function* () {
+      const farewell = (reason: CloseReason.CloseReason) => ({ code: 4000, message: CloseReason.format(reason) })
+      const { peer, serving, wire } = yield* open({ protocol: { ...protocol, farewell } }, () => Effect.void)
+      yield* Effect.forkScoped(peer.listen)
+      yield* until(() => wire.farewell !== undefined)
+      assert.deepStrictEqual(wire.farewell, { code: 4000, message: "closed by the server" })
+      peer.wire.endUnsafe()
+      assert.strictEqual((yield* Fiber.join(serving))._tag, "Done")
+    }),
+  )
+
   const flood = (connection: Connection<string, string>) =>
     Effect.sync(() => {
       for (let i = 0; i < 4; i++) connection.sendUnsafe("x".repeat(96))

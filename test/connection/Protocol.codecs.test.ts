@@ -30,6 +30,7 @@ const converse = Effect.fnUntraced(function* (
       asked.push(Buffer.from(first).toString())
       return first[0] === 0x22 ? json : text
     },
+    subprotocols: { "two.json": json },
     goodbye: (reason) => `bye ${reason._tag}`,
   })
   const { connection, peer } = yield* open({ protocol, ...options }, echo)
@@ -46,6 +47,26 @@ const echo = (connection: Connection<string, string>) =>
   Stream.runForEach(connection.messages, (message) => connection.send(`${connection.codec.name}:${message}`))
 
 describe("a choice of codecs", () => {
+  it.effect("is not a peer's where the wire has agreed on a subprotocol, from the goodbye before any body on", () =>
+    Effect.gen(function* () {
+      const agreed = { subprotocol: "two.json" }
+      assert.deepStrictEqual(yield* converse([['"a"']], agreed), {
+        heard: ['"json:a"', '"bye PeerClosed"'],
+        asked: [],
+        codec: json,
+      })
+      assert.deepStrictEqual(yield* converse([["a"]], agreed), { heard: ['"bye BadMessage"'], asked: [], codec: json })
+      assert.deepStrictEqual(yield* converse([], agreed), { heard: ['"bye PeerClosed"'], asked: [], codec: json })
+    }),
+  )
+
+  it.effect("is the peer's where the wire has agreed on something else", () =>
+    Effect.gen(function* () {
+      const { heard } = yield* converse([["a"]], { subprotocol: "other" })
+      assert.deepStrictEqual(heard, ["text:a", "bye PeerClosed"])
+    }),
+  )
+
   it.effect("is made by the first body, for the whole connection, both ways", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* converse([['"a"', '"b"'], ['"c"']]), {

@@ -3,10 +3,12 @@ import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"
 import * as Path from "node:path"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
+import * as MergedTransport from "../../src/transport/MergedTransport.ts"
 import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
 import type { Transport } from "../../src/transport/Transport.ts"
+import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import { makeCertificates } from "../support/certificates.ts"
 import { withoutSharedReads } from "../support/sharedReads.ts"
 import { portOf, temporaryFolder } from "../support/wires.ts"
@@ -65,9 +67,36 @@ transportContract("tls", {
   native: true,
 })
 
+transportContract("websocket", {
+  listen: (options) =>
+    Effect.map(WebSocketTransport.make({ port: 0, messages: "bytes", ...options }), (transport) => ({
+      transport,
+      dial: WebSocketTransport.dial({
+        host: "127.0.0.1",
+        port: portOf(transport.address),
+        messages: "bytes",
+        ...options,
+      }),
+    })),
+  resets: true,
+  native: true,
+})
+
 transportContract("memory", {
   listen: (options) =>
     Effect.map(MemoryTransport.make(options), ({ memory, transport }) => ({ transport, dial: memory.connect })),
+  resets: true,
+  native: true,
+})
+
+transportContract("merged", {
+  listen: (options) =>
+    Effect.gen(function* () {
+      const transport = yield* TcpTransport.make({ port: 0, ...options })
+      const { transport: beside } = yield* MemoryTransport.make(options)
+      const merged = yield* MergedTransport.make([transport, beside], options)
+      return { transport: merged, dial: dialTcp(transport, options) }
+    }),
   resets: true,
   native: true,
 })

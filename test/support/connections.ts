@@ -85,6 +85,7 @@ export class Peer {
 
 /** What `open` may be told beside the handler. */
 export interface Options<In, Out> {
+  readonly subprotocol?: string
   readonly protocol: Protocol.Protocol<In, Out>
   readonly settings?: Partial<Settings.Settings>
   readonly readBufferBytes?: number
@@ -116,6 +117,7 @@ export const open = Effect.fnUntraced(function* <In, Out, E, R>(
   }
   const wire = new MemoryWire({ _tag: "Memory", name: "peer" }, limits)
   const peer = new Peer(new MemoryWire({ _tag: "Memory", name: "server" }, limits))
+  wire.subprotocol = options.subprotocol
   MemoryWire.joinUnsafe(peer.wire, wire)
   const ended: Array<CloseReason> = []
   let opened: Connection.Connection<In, Out> | undefined

@@ -1,0 +1,49 @@
+/**
+ * Several transports as one, so that a server listens in several places.
+ * Opens no listener of its own: each keeps its own bounds, and a storm at one delays no other.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Arrivals } from "./Arrivals.ts"
+import { defaultAcceptBacklog, type Transport } from "./Transport.ts"
+
+/**
+ * The transports together, as long as the scope is open: named and addressed like the first, closed with each, done when
+ * all are. What arrives waits in one more queue, of `acceptBacklog`.
+ */
+export const make = (
+  transports: readonly [Transport["Service"], ...ReadonlyArray<Transport["Service"]>],
+  options: { readonly acceptBacklog?: number | undefined } = {},
+): Effect.Effect<Transport["Service"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const [first, ...others] = transports
+    const arrivals = yield* Effect.acquireRelease(
+      Effect.sync(() => new Arrivals(options.acceptBacklog ?? defaultAcceptBacklog)),
+      (arrivals) => Effect.sync(() => arrivals.abort()),
+    )
+    let open = transports.length
+    const closeOne = Effect.sync(() => {
+      if (--open === 0) arrivals.close()
+    })
+    for (const { accept } of transports) {
+      yield* Effect.forkScoped(Effect.andThen(Effect.exit(passOn(accept, arrivals)), closeOne))
+    }
+    return {
+      name: first.name,
+      address: first.address,
+      others: others.map(({ address, name }) => ({ address, name })),
+      accept: arrivals.accept,
+      close: Effect.forEach(transports, ({ close }) => close, { discard: true }),
+    }
+  })
+
+/** Until nothing more arrives. Interruptible while it waits: wires that were taken are handed on, all of them. */
+const passOn = (accept: Transport["Service"]["accept"], arrivals: Arrivals) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.map(restore(accept), (wires) => {
+      for (const wire of wires) arrivals.push(wire)
+    }),
+  ).pipe(
+    Effect.catchReason("TransportError", "AcceptFailed", (failure) => Effect.sync(() => arrivals.fail(failure))),
+    Effect.forever,
+  )

@@ -1,0 +1,201 @@
+/**
+ * Listens for WebSockets, plain or with TLS, and dials plain ones.
+ * Lets in pages of listed origins only, answers no other HTTP request, and gives no handshake longer than its deadline.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import * as Http from "node:http"
+import type * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as NodeListener from "./NodeListener.ts"
+import * as NodeWire from "./NodeWire.ts"
+import * as TcpTransport from "./TcpTransport.ts"
+import * as TlsTransport from "./TlsTransport.ts"
+import {
+  type Address,
+  boundsOf,
+  type BoundsOptions,
+  defaultAcceptBacklog,
+  defaultHandshakeTimeout,
+  HandshakeFailed,
+  Transport,
+  TransportError,
+  type Wire,
+} from "./Transport.ts"
+import * as Upgrade from "./Upgrade.ts"
+import * as WebSocketWire from "./WebSocketWire.ts"
+
+/** The longest message of a peer, in bytes, before it is judged: 64 KiB. */
+export const defaultMaxMessageBytes = 64 * 1024
+
+/** Where WebSockets are asked for. */
+export const defaultPath = "/connect"
+
+/** What the headers of a request may take. */
+export const maxHeaderBytes = 8 * 1024
+
+/** What both sides have to know of the messages. */
+export interface MessageOptions extends BoundsOptions {
+  /**
+   * `frames` (default): a message is the body of a frame, for protocols whose frames begin with the length of their body
+   * as an unsigned 32-bit big-endian number. `bytes`: messages are pieces of a stream of bytes, for any other.
+   */
+  readonly messages?: "frames" | "bytes" | undefined
+  /** The longest message of the peer; what a connection takes of it, its protocol's layout says. */
+  readonly maxMessageBytes?: number | undefined
+}
+
+/** Where to listen, and whom to let in. */
+export interface Options extends TcpTransport.Options, MessageOptions {
+  /** `/connect` by default; every other path is 404. */
+  readonly path?: string | undefined
+  /**
+   * Pages that may connect, by their origin as browsers send it: `https://app.example`. `*` is all of them. None by
+   * default. Who sends no origin is no page, and always let in.
+   */
+  readonly origins?: ReadonlyArray<string> | undefined
+  /**
+   * The subprotocols spoken here, and which messages each has. A client has to ask for one of them. Without any, nothing
+   * is agreed on, and messages are binary.
+   */
+  readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
+  /** From accept to the end of the handshake, that of TLS included: 10 seconds by default. */
+  readonly handshakeTimeout?: Duration.Input | undefined
+  /** With TLS, who this is and whom to let in. Its deadline is the one above. */
+  readonly tls?: Omit<TlsTransport.HandshakeOptions, "handshakeTimeout"> | undefined
+}
+
+/** Whom to dial. Messages are binary. */
+export interface DialOptions extends MessageOptions {
+  readonly host: string
+  readonly port: number
+  readonly path?: string | undefined
+  /** For connecting and the handshake, each: 10 seconds by default. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** A WebSocket listener that lives as long as its scope. */
+export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
+    const handshakeTimeout = options.handshakeTimeout ?? defaultHandshakeTimeout
+    const timeoutMs = Duration.toMillis(handshakeTimeout)
+    const upgrades = makeUpgrades({
+      path: options.path ?? defaultPath,
+      origins: options.origins ?? [],
+      subprotocols: options.subprotocols ?? {},
+    })
+    const { tls } = options
+    const handshakes = tls && (yield* TlsTransport.makeHandshakes({ ...tls, handshakeTimeout }, address))
+    const common = messagesOf(options)
+    return yield* NodeListener.make({
+      name: "websocket",
+      address,
+      backlog: options.backlog ?? TcpTransport.defaultBacklog,
+      acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
+      wireUnsafe: (socket, peer) => {
+        const wire: WebSocketWire.WebSocketWire = new WebSocketWire.WebSocketWire(socket, peer, {
+          ...common,
+          side: "server",
+          upgradeUnsafe: (encrypted) => upgrades.beginUnsafe(encrypted, wire),
+        })
+        const late = setTimeout(() => {
+          wire.refuseUnsafe("WS_ERR_HANDSHAKE_TIMEOUT")
+          wire.abortUnsafe()
+        }, timeoutMs)
+        wire.onSettledUnsafe(() => clearTimeout(late))
+        if (handshakes === undefined) upgrades.beginUnsafe(socket, wire)
+        else handshakes.beginUnsafe(socket, wire)
+        return wire
+      },
+    })
+  })
+
+/** A WebSocket listener as a layer. */
+export const layer = (options: Options): Layer.Layer<Transport, TransportError> =>
+  Layer.effect(Transport, make(options))
+
+/** Connects and asks for a WebSocket: the wire is open. Fails with `DialFailed` or, once connected, `HandshakeFailed`. */
+export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, path = defaultPath, port } = options
+    const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
+    const { address, socket } = yield* TcpTransport.dialSocket({ host, port, timeout })
+    const wire = new WebSocketWire.WebSocketWire(socket, address, { ...messagesOf(options), side: "client" })
+    const key = randomBytes(16).toString("base64")
+    const request = Http.request({
+      createConnection: () => socket,
+      path,
+      headers: {
+        Host: host,
+        Connection: "Upgrade",
+        Upgrade: "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": key,
+      },
+    })
+    request.on("upgrade", (response, _, head) => {
+      if (response.headers["sec-websocket-accept"] !== Upgrade.acceptOf(key))
+        return wire.refuseUnsafe("WS_ERR_BAD_ACCEPT")
+      wire.upgradedUnsafe(socket, { subprotocol: undefined, kind: "binary" }, head)
+    })
+    request.on("response", ({ statusCode }) => wire.refuseUnsafe(`HTTP_${statusCode}`))
+    request.on("error", (cause) => wire.refuseUnsafe(NodeWire.codeOf(cause), cause))
+    request.end()
+    const late = new TransportError({
+      reason: new HandshakeFailed({ of: "WebSocket", code: "WS_ERR_HANDSHAKE_TIMEOUT" }),
+    })
+    yield* Effect.timeoutOrElse(wire.opened, { duration: timeout, orElse: () => Effect.fail(late) })
+    return wire
+  })
+
+const messagesOf = (options: MessageOptions) => ({
+  ...boundsOf(options),
+  messages: options.messages ?? "frames",
+  maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes,
+})
+
+interface Upgrades {
+  readonly beginUnsafe: (socket: Net.Socket, wire: WebSocketWire.WebSocketWire) => void
+}
+
+/**
+ * An `http.Server` that never listens: it is given the accepted sockets one by one, which is its documented way in. One
+ * that is refused keeps its seat until it has read why and left, or until the deadline.
+ */
+const makeUpgrades = (policy: Upgrade.Policy): Upgrades => {
+  const server = Http.createServer({ maxHeaderSize: maxHeaderBytes })
+  const wires = new WeakMap<Duplex, WebSocketWire.WebSocketWire>()
+  const refuse = (socket: Duplex, refusal: Upgrade.Refusal): void => {
+    // A second request behind the first.
+    if (socket.writableEnded) return
+    wires.get(socket)?.refusedWithUnsafe(`HTTP_${refusal.status}`)
+    // Ended alone, the socket would stay open until the peer ends its side too.
+    socket.once("finish", () => socket.destroy()).on("error", ignore)
+    socket.end(Upgrade.response(refusal))
+  }
+  server.on("upgrade", (request, socket, head) => {
+    const wire = wires.get(socket)
+    const judgement = Upgrade.judge(request, policy)
+    if (wire === undefined || judgement.refusal !== undefined) {
+      return refuse(socket, judgement.refusal ?? { status: 400, message: "the connection is gone" })
+    }
+    socket.write(judgement.response)
+    wire.upgradedUnsafe(socket as Net.Socket, judgement.agreed, head)
+  })
+  server.on("request", (request, response) =>
+    refuse(response.socket ?? request.socket, Upgrade.judgePlain(request, policy)),
+  )
+  server.on("clientError", (cause, socket) => refuse(socket, Upgrade.unreadable(NodeWire.codeOf(cause))))
+  return {
+    beginUnsafe: (socket, wire) => {
+      wires.set(socket, wire)
+      server.emit("connection", socket)
+    },
+  }
+}
+
+const ignore = (): void => {}
