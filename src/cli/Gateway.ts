@@ -23,8 +23,11 @@ import * as Admission from "../server/Admission.ts"
 import * as Drain from "../server/Drain.ts"
 import * as MemoryBudget from "../server/MemoryBudget.ts"
 import * as ServerEvents from "../server/ServerEvents.ts"
+import * as MergedTransport from "../transport/MergedTransport.ts"
 import * as TcpTransport from "../transport/TcpTransport.ts"
 import * as TlsTransport from "../transport/TlsTransport.ts"
+import { Transport } from "../transport/Transport.ts"
+import * as WebSocketTransport from "../transport/WebSocketTransport.ts"
 import * as Process from "./Process.ts"
 
 /** The gateway with everything that it needs. Fails with what a person can mend before it starts. */
@@ -59,12 +62,23 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     Layer.provide(Logging.layer(config)),
   )
 
-const transport = ({ listen, tls }: GatewayConfig) => {
-  if (listen._tag === "Unix") return TcpTransport.layerUnix({ path: listen.path })
-  return tls === undefined
-    ? TcpTransport.layer(listen)
-    : TlsTransport.layer({ ...listen, ...tls, key: Redacted.value(tls.key) })
-}
+const transport = (config: GatewayConfig) =>
+  Layer.effect(
+    Transport,
+    Effect.gen(function* () {
+      const { listen, webSocket } = config
+      const tls = config.tls && { ...config.tls, key: Redacted.value(config.tls.key) }
+      const main = yield* listen._tag === "Unix"
+        ? TcpTransport.makeUnix({ path: listen.path })
+        : tls === undefined
+          ? TcpTransport.make(listen)
+          : TlsTransport.make({ ...listen, ...tls })
+      if (webSocket === undefined) return main
+      const { maxClientFrameBytes: maxMessageBytes, subprotocols } = Gateway
+      const beside = yield* WebSocketTransport.make({ ...webSocket, tls, maxMessageBytes, subprotocols })
+      return yield* MergedTransport.make([main, beside])
+    }),
+  )
 
 const engine = ({ data, limits, policies }: GatewayConfig) => {
   const options = {

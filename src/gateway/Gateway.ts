@@ -57,6 +57,9 @@ export const defaultConnectTimeout = Duration.seconds(10)
 /** How often is looked for what is late, expired or idle, and presence told. */
 export const housekeepingInterval = Duration.seconds(1)
 
+/** What a WebSocket has to ask for, and the messages that go with it. */
+export const subprotocols = { "longline.v1.json": "text", "longline.v1.protobuf": "binary" } as const
+
 /** What a gateway can be told. */
 export interface Options {
   /** Default: 10 s. */
@@ -95,12 +98,17 @@ export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.
   name: "longline",
   codec: json,
   codecFor: (firstBody) => (firstBody[0] === JsonProtocol.firstByte ? json : protobuf),
+  subprotocols: {
+    "longline.v1.json": json,
+    "longline.v1.protobuf": protobuf,
+  } satisfies Record<keyof typeof subprotocols, unknown>,
   layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxFrameBytesBeforeConnect }),
   maxOutboundFrameBytes: maxServerFrameBytes,
   goodbye: (reason) => {
     const bye = ByeCode.of(reason)
     return bye && { type: "bye", ...bye }
   },
+  farewell: ByeCode.of,
   draining: (grace) => {
     const { code, message } = ByeCode.make("draining")
     return { type: "notice", code, message, waitMs: Duration.toMillis(grace) }

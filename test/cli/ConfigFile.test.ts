@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { defaults } from "./defaults.ts"
+import { defaults, elsewhere } from "./defaults.ts"
 import { longline, refused } from "./harness.ts"
 
 const withFile = (
@@ -14,7 +14,7 @@ describe("a configuration file", () => {
   it.effect("is named by a flag, or by a variable that loses to the flag", () =>
     Effect.gen(function* () {
       const files = { "a.yaml": "listen: { port: 1 }", "b.yaml": "listen: { port: 2 }" }
-      const changed = (port: number) => ({ ...defaults, listen: { ...defaults.listen, port } })
+      const changed = (port: number) => ({ ...elsewhere, listen: { ...defaults.listen, port } })
       const env = { LONGLINE_CONFIG: "b.yaml" }
       assert.deepStrictEqual((yield* longline({ args: ["--config", "a.yaml"], files })).config, changed(1))
       assert.deepStrictEqual((yield* longline({ env, files })).config, changed(2))
@@ -32,6 +32,7 @@ describe("a configuration file", () => {
     Effect.gen(function* () {
       const text = `
 listen: { host: "::1", port: 0 }
+websocket: { host: 127.0.0.2, port: 1, path: /, origins: ["https://a.example", "http://b.example:8080"] }
 limits: { connections: 5, connectionsPerAddress: 4, outboxBytes: 65536, bufferBytes: 1GiB, memoryPercent: 50 }
 heartbeat: { interval: 1m, timeout: 1s }
 session: { connectTimeout: 2s, ttl: 5m }
@@ -42,6 +43,7 @@ log: { level: debug, format: pretty }
       assert.deepStrictEqual((yield* withFile(text)).config, {
         ...defaults,
         listen: { _tag: "Tcp", host: "::1", port: 0 },
+        webSocket: { host: "127.0.0.2", port: 1, path: "/", origins: ["https://a.example", "http://b.example:8080"] },
         maxConnections: 5,
         maxConnectionsPerAddress: 4,
         limits: { ...defaults.limits, outboxBytes: 65_536, bufferBytes: 1_073_741_824, memoryPercent: 50 },
@@ -153,15 +155,15 @@ describe("a mistake in a file", () => {
     ],
     [
       "__proto__: { port: 1 }",
-      "unknown key __proto__; here are known listen, limits, heartbeat, session, drain, data, auth, log, policy, namespaces",
+      "unknown key __proto__; here are known listen, websocket, limits, heartbeat, session, drain, data, auth, log, policy, namespaces",
     ],
     [
       "constructor: 1",
-      "unknown key constructor; here are known listen, limits, heartbeat, session, drain, data, auth, log, policy, namespaces",
+      "unknown key constructor; here are known listen, websocket, limits, heartbeat, session, drain, data, auth, log, policy, namespaces",
     ],
     [
       "<<: { listen: 1 }",
-      `unknown key ["<<"]; here are known listen, limits, heartbeat, session, drain, data, auth, log, policy, namespaces`,
+      `unknown key ["<<"]; here are known listen, websocket, limits, heartbeat, session, drain, data, auth, log, policy, namespaces`,
     ],
     ["config: other.yaml", `config is "other.yaml"; it must be left to LONGLINE_CONFIG: it is never in the file`],
     [

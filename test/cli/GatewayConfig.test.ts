@@ -7,6 +7,52 @@ import { certificate, encryptedKey, key, strangeKey } from "./pem.ts"
 const files = { "c.pem": certificate, "k.pem": key, "other.pem": strangeKey, "secret.pem": encryptedKey, "x.pem": "x" }
 const certAndKey = ["--tls-cert", "c.pem", "--tls-key", "k.pem"]
 
+describe("listening for WebSockets", () => {
+  const place = { host: "127.0.0.1", port: 7558, path: "/connect", origins: [] }
+
+  it.effect.each([
+    [[], place],
+    [["--ws-path", "/socket"], { ...place, path: "/socket" }],
+    [["--port", "0"], undefined],
+    [["--host", "::1"], undefined],
+    [["--unix", "l.sock"], undefined],
+    [["--port", "0", "--ws-port", "7558"], place],
+    [["--unix", "l.sock", "--ws-port", "0", "--ws-host", "::1"], { ...place, host: "::1", port: 0 }],
+  ] as const)("%j gives %j: the default port goes with the default listener", ([args, webSocket]) =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* longline({ args })).config?.webSocket, webSocket)
+    }),
+  )
+
+  it.effect.each(["--ws-host=::1", "--ws-path=/a", "--ws-origins=*"])(
+    "%s needs a port beside another listener",
+    (arg) =>
+      Effect.gen(function* () {
+        const [flag, value] = arg.split("=")
+        assert.deepStrictEqual(
+          yield* longline({ args: ["--port", "0", arg] }),
+          refused(
+            `${flag} is "${value}"; it must be given together with --ws-port, because --port says where to listen`,
+          ),
+        )
+      }),
+  )
+
+  it.effect("beyond loopback is refused without --insecure", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* longline({ args: ["--ws-host", "0.0.0.0"] }),
+        refused(
+          '--ws-host is "0.0.0.0"; it must be a loopback address (127.0.0.0/8, ::1 or localhost), because no ' +
+            "authentication is configured; --insecure lets anyone who can reach it connect",
+        ),
+      )
+      const { config } = yield* longline({ args: ["--ws-host", "0.0.0.0", "--insecure"] })
+      assert.deepStrictEqual(config?.webSocket, { ...place, host: "0.0.0.0" })
+    }),
+  )
+})
+
 describe("listening", () => {
   const beyond = (where: string, host: string) =>
     refused(

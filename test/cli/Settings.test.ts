@@ -7,23 +7,37 @@ import type { GatewayConfig } from "../../src/gateway/config/GatewayConfig.ts"
 import { policy } from "../../src/gateway/config/PolicySettings.ts"
 import type { Setting } from "../../src/gateway/config/Setting.ts"
 import * as Settings from "../../src/gateway/config/Settings.ts"
-import { defaults } from "./defaults.ts"
+import { defaults, elsewhere } from "./defaults.ts"
 import { longline, refused } from "./harness.ts"
 
 const tcp = (host: string, port: number): GatewayConfig["listen"] => ({ _tag: "Tcp", host, port })
 const limits = (changed: Partial<GatewayConfig["limits"]>) => ({ limits: { ...defaults.limits, ...changed } })
+const webSocket = (changed: Partial<NonNullable<GatewayConfig["webSocket"]>>) => ({
+  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [], ...changed },
+})
 const sizeText = (min: string, max: string) => `a size from ${min} to ${max}, written like 65536, 64KiB or 1MiB`
 const unix = (path: string): GatewayConfig["listen"] => ({ _tag: "Unix", path })
 
 /** Flag, variable, a value on each limit or of each choice, and what it changes. */
 const accepted: ReadonlyArray<readonly [string, string, string, Partial<GatewayConfig>]> = [
-  ["--host", "LONGLINE_HOST", "::1", { listen: tcp("::1", 7557) }],
-  ["--port", "LONGLINE_PORT", "0", { listen: tcp("127.0.0.1", 0) }],
-  ["--port", "LONGLINE_PORT", "65535", { listen: tcp("127.0.0.1", 65_535) }],
-  ["--unix", "LONGLINE_UNIX", "a", { listen: unix("a") }],
-  ["--unix", "LONGLINE_UNIX", "é".repeat(53) + "a", { listen: unix("é".repeat(53) + "a") }],
+  ["--host", "LONGLINE_HOST", "::1", { listen: tcp("::1", 7557), webSocket: undefined }],
+  ["--port", "LONGLINE_PORT", "0", { listen: tcp("127.0.0.1", 0), webSocket: undefined }],
+  ["--port", "LONGLINE_PORT", "65535", { listen: tcp("127.0.0.1", 65_535), webSocket: undefined }],
+  ["--unix", "LONGLINE_UNIX", "a", { listen: unix("a"), webSocket: undefined }],
+  ["--unix", "LONGLINE_UNIX", "é".repeat(53) + "a", { listen: unix("é".repeat(53) + "a"), webSocket: undefined }],
   ["--insecure", "LONGLINE_INSECURE", "true", {}],
   ["--insecure", "LONGLINE_INSECURE", "false", {}],
+  ["--ws-host", "LONGLINE_WS_HOST", "::1", webSocket({ host: "::1" })],
+  ["--ws-port", "LONGLINE_WS_PORT", "0", webSocket({ port: 0 })],
+  ["--ws-port", "LONGLINE_WS_PORT", "65535", webSocket({ port: 65_535 })],
+  ["--ws-path", "LONGLINE_WS_PATH", "/", webSocket({ path: "/" })],
+  ["--ws-origins", "LONGLINE_WS_ORIGINS", "*", webSocket({ origins: ["*"] })],
+  [
+    "--ws-origins",
+    "LONGLINE_WS_ORIGINS",
+    "https://a.example, http://localhost:8080",
+    webSocket({ origins: ["https://a.example", "http://localhost:8080"] }),
+  ],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1", { maxConnections: 1 }],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1000000", { maxConnections: 1_000_000 }],
   ["--max-connections-per-address", "LONGLINE_MAX_CONNECTIONS_PER_ADDRESS", "1", { maxConnectionsPerAddress: 1 }],
@@ -89,6 +103,15 @@ const rejected: ReadonlyArray<readonly [string, string, ReadonlyArray<string>, s
   ["--port", "LONGLINE_PORT", ["-1", "65536", "1e3", "0x1", "80.0", " 80"], "a whole number from 0 to 65535"],
   ["--unix", "LONGLINE_UNIX", ["é".repeat(54)], "a path of 1 to 107 bytes"],
   ["--insecure", "LONGLINE_INSECURE", ["yes"], "one of true, false"],
+  ["--ws-host", "LONGLINE_WS_HOST", ["-a", "a b"], "an IP address or a host name"],
+  ["--ws-port", "LONGLINE_WS_PORT", ["-1", "65536", "http"], "a whole number from 0 to 65535"],
+  ["--ws-path", "LONGLINE_WS_PATH", ["connect", "/a?b", "/a b"], "a path that begins with a slash and has no query"],
+  [
+    "--ws-origins",
+    "LONGLINE_WS_ORIGINS",
+    ["app.example", "https://app.example/", "HTTPS://app.example", "null", "https://a.example,"],
+    "one or more origins like https://app.example, or * for all",
+  ],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", ["0", "1000001"], "a whole number from 1 to 1000000"],
   [
     "--max-connections-per-address",
@@ -182,21 +205,21 @@ describe("Settings", () => {
   it.effect("a flag takes its value as the next argument too", () =>
     Effect.gen(function* () {
       const { config } = yield* longline({ args: ["--port", "0", "--log-level", "warn"] })
-      assert.deepStrictEqual(config, { ...defaults, listen: tcp("127.0.0.1", 0), logLevel: "Warn" })
+      assert.deepStrictEqual(config, { ...elsewhere, listen: tcp("127.0.0.1", 0), logLevel: "Warn" })
     }),
   )
 
   it.effect("a flag wins over its variable, which is then not looked at", () =>
     Effect.gen(function* () {
       const { config } = yield* longline({ args: ["--port", "1"], env: { LONGLINE_PORT: "x" } })
-      assert.deepStrictEqual(config, { ...defaults, listen: tcp("127.0.0.1", 1) })
+      assert.deepStrictEqual(config, { ...elsewhere, listen: tcp("127.0.0.1", 1) })
     }),
   )
 
   it.effect("a flag that repeats the default still wins over its variable", () =>
     Effect.gen(function* () {
       const { config } = yield* longline({ args: ["--port", "7557"], env: { LONGLINE_PORT: "1" } })
-      assert.deepStrictEqual(config, defaults)
+      assert.deepStrictEqual(config, elsewhere)
     }),
   )
 

@@ -123,6 +123,7 @@ describe("print-config", () => {
           "listen.tls.cert",
           "listen.tls.key",
           "listen.tls.clientCa",
+          "websocket.origins",
           "data.directory",
           "data.sync",
           "log.format",

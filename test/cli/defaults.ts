@@ -27,6 +27,7 @@ export const policy: Policy = {
 
 export const defaults: GatewayConfig = {
   listen: { _tag: "Tcp", host: "127.0.0.1", port: 7557 },
+  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [] },
   tls: undefined,
   maxConnections: 15_000,
   maxConnectionsPerAddress: 1000,
@@ -57,3 +58,6 @@ export const defaults: GatewayConfig = {
   logLevel: "Info",
   logFormat: "json",
 }
+
+/** The same where somebody says where to listen, and says nothing of WebSockets. */
+export const elsewhere: GatewayConfig = { ...defaults, webSocket: undefined }

@@ -7,6 +7,7 @@ import * as LimitSettings from "../../src/gateway/config/LimitSettings.ts"
 import * as PolicySettings from "../../src/gateway/config/PolicySettings.ts"
 import type { Table } from "../../src/gateway/config/Reading.ts"
 import * as ServerSettings from "../../src/gateway/config/ServerSettings.ts"
+import { webSocket } from "../../src/gateway/config/WebSocketSettings.ts"
 import * as Setting from "../../src/gateway/config/Setting.ts"
 import { configFile, settings } from "../../src/gateway/config/Settings.ts"
 import { longline } from "../cli/harness.ts"
@@ -34,6 +35,7 @@ const rowOf = (setting: Setting.Setting<unknown>): string => {
 const tables: ReadonlyArray<readonly [string, Table]> = [
   ["the file", { configFile }],
   ["listening", ServerSettings.listen],
+  ["WebSockets", webSocket],
   ["limits", LimitSettings.limits],
   ["times", ServerSettings.times],
   ["data", ServerSettings.data],

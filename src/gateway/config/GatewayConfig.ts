@@ -21,6 +21,7 @@ import * as Reading from "./Reading.ts"
 import * as ServerSettings from "./ServerSettings.ts"
 import { configFile, settings } from "./Settings.ts"
 import * as TlsFiles from "./TlsFiles.ts"
+import { webSocket, webSocketOf, type WebSocketOptions } from "./WebSocketSettings.ts"
 
 /** Where to listen. A TCP port of 0 is any free one. */
 export type Listen = Exclude<Address, { readonly _tag: "Memory" }>
@@ -53,7 +54,9 @@ export interface Limits {
 /** Everything the gateway is told from outside. Nothing in it is left to check. */
 export interface GatewayConfig {
   readonly listen: Listen
-  /** Undefined for plain connections. */
+  /** Undefined for none. */
+  readonly webSocket: WebSocketOptions | undefined
+  /** Undefined for plain connections. It holds for WebSockets too. */
   readonly tls: TlsFiles.TlsMaterial | undefined
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
@@ -135,7 +138,7 @@ const explainOrMistakes = (
     const parts = yield* Effect.all(
       {
         keys: Effect.fromResult(KnownKeys.check(file)),
-        listening: Effect.flatMap(Reading.readAll(ServerSettings.listen, sources), (readings) =>
+        listening: Effect.flatMap(Reading.readAll({ ...ServerSettings.listen, ...webSocket }, sources), (readings) =>
           listeningOf(readings, authenticates),
         ),
         limits: Reading.readAll(limits, sources),
@@ -184,19 +187,23 @@ const explainOrMistakes = (
     return { config, readings, policies: policies.readings }
   })
 
-type ListenReadings = Reading.Readings<typeof ServerSettings.listen>
+type ListenReadings = Reading.Readings<typeof ServerSettings.listen & typeof webSocket>
 
 /** Where to listen, and the certificate for it. */
 const listeningOf = (
   readings: ListenReadings,
   authenticates: boolean,
-): Effect.Effect<Pick<GatewayConfig, "listen" | "tls">, Mistakes, FileSystem.FileSystem> =>
+): Effect.Effect<Pick<GatewayConfig, "listen" | "tls" | "webSocket">, Mistakes, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { listen, files } = yield* Effect.fromResult(
-      collect({ listen: listenOf(readings, authenticates), files: tlsFilesOf(readings) }),
+    const { files, ...places } = yield* Effect.fromResult(
+      collect({
+        listen: listenOf(readings, authenticates),
+        webSocket: webSocketWithin(readings, authenticates),
+        files: tlsFilesOf(readings),
+      }),
     )
-    if (files === undefined) return { listen, tls: undefined }
-    return { listen, tls: yield* Effect.mapError(TlsFiles.read(files), (error): Mistakes => [error]) }
+    if (files === undefined) return { ...places, tls: undefined }
+    return { ...places, tls: yield* Effect.mapError(TlsFiles.read(files), (error): Mistakes => [error]) }
   })
 
 /**
@@ -216,15 +223,28 @@ const listenOf = (
     if (encryption !== undefined) return leftOut(encryption, "a unix socket has no TLS")
     return Result.succeed({ _tag: "Unix", path: unix.value })
   }
-  if (!isLoopback(host.value) && !authenticates && !insecure.value) {
-    return refuse(
-      host,
-      "a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication is configured; " +
-        "--insecure lets anyone who can reach it connect",
-    )
-  }
-  return Result.succeed({ _tag: "Tcp", host: host.value, port: port.value })
+  return isExposed(host.value, insecure, authenticates)
+    ? refuse(host, onLoopback)
+    : Result.succeed({ _tag: "Tcp", host: host.value, port: port.value })
 }
+
+/** Where to listen for WebSockets, by the same rule. */
+const webSocketWithin = (
+  readings: ListenReadings,
+  authenticates: boolean,
+): Result.Result<WebSocketOptions | undefined, Mistakes> =>
+  Result.flatMap(webSocketOf(readings), (options) =>
+    options !== undefined && isExposed(options.host, readings.insecure, authenticates)
+      ? refuse(readings.webSocketHost, onLoopback)
+      : Result.succeed(options),
+  )
+
+const isExposed = (host: string, insecure: Reading.Reading<boolean>, authenticates: boolean): boolean =>
+  !isLoopback(host) && !authenticates && !insecure.value
+
+const onLoopback =
+  "a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication is configured; " +
+  "--insecure lets anyone who can reach it connect"
 
 /** The TLS files that the readings name, complete, or none at all. A certificate and its key come together. */
 const tlsFilesOf = ({

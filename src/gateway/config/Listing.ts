@@ -42,6 +42,7 @@ const sourceOf = (reading: Reading.Reading<unknown>) =>
 const entriesOf = ({ config, readings, policies }: Explained): ReadonlyArray<Entry> => {
   const idle = (key: string) =>
     (config.listen._tag === "Unix" && (key === settings.host.key || key === settings.port.key)) ||
+    (config.webSocket === undefined && key.startsWith("websocket.")) ||
     (config.auth === undefined && key.startsWith("auth.")) ||
     (config.data === undefined && key === settings.dataSync.key)
   return [

@@ -6,6 +6,7 @@ import { auth } from "./AuthSettings.ts"
 import { limits } from "./LimitSettings.ts"
 import * as ServerSettings from "./ServerSettings.ts"
 import * as Setting from "./Setting.ts"
+import { webSocket } from "./WebSocketSettings.ts"
 
 /** The file that holds the rest. */
 export const configFile = Setting.text({
@@ -22,6 +23,7 @@ export const configFile = Setting.text({
 export const settings = {
   config: configFile,
   ...ServerSettings.listen,
+  ...webSocket,
   ...limits,
   ...ServerSettings.times,
   ...ServerSettings.data,

@@ -3,6 +3,7 @@
  * Translates every `CloseReason`; tells no stranger what went wrong inside the server.
  */
 import * as CloseReason from "../../connection/CloseReason.ts"
+import type { TransportError } from "../../transport/Transport.ts"
 
 /** What a client should do after a bye: the classes of section 8 give the default, this field decides. */
 export type Retry = "now" | "backoff" | "elsewhere" | "reauth" | "never"
@@ -88,7 +89,7 @@ const untold = (name: ByeName) => (): ByeFacts => make(name)
 const translate = CloseReason.match({
   Done: told("normal"),
   PeerClosed: told("normal"),
-  WireLost: untold("normal"),
+  WireLost: (reason) => told(isTooLarge(reason.error) ? "frameTooLarge" : "malformed")(reason),
   Truncated: untold("normal"),
   BadFrame: (reason) => told(reason.error.reason._tag === "FrameTooLarge" ? "frameTooLarge" : "malformed")(reason),
   BadMessage: told("malformed"),
@@ -109,6 +110,9 @@ const translate = CloseReason.match({
 })
 
 const find = (code: number): ByeFacts | undefined => Object.values(table).find((bye) => bye.code === code)
+
+/** Of the ways to lose a wire, the ones that can be told are the peer's own: it broke a rule. */
+const isTooLarge = ({ reason }: TransportError): boolean => reason._tag === "WireViolated" && reason.rule === "tooLarge"
 
 const refusals = {
   connections: told("nodeFull"),

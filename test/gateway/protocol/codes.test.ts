@@ -4,7 +4,7 @@ import * as CloseReason from "../../../src/connection/CloseReason.ts"
 import { FrameError, FrameTooLarge, FrameTruncated, LengthUnsafe } from "../../../src/frame/FrameError.ts"
 import * as ByeCode from "../../../src/gateway/protocol/ByeCode.ts"
 import * as ErrorCode from "../../../src/gateway/protocol/ErrorCode.ts"
-import { TransportError, WireLost } from "../../../src/transport/Transport.ts"
+import { TransportError, WireLost, WireViolated } from "../../../src/transport/Transport.ts"
 
 describe("ErrorCode", () => {
   it("every error of section 8 is there with its advice, and no other", () => {
@@ -84,6 +84,8 @@ describe("ByeCode", () => {
     actual: "an empty body",
   })
   const lost = new TransportError({ reason: new WireLost({ code: "ECONNRESET" }) })
+  const violated = (rule: WireViolated["rule"]) =>
+    new TransportError({ reason: new WireViolated({ rule, code: "WS_ERR_X" }) })
   const refused = (limit: Parameters<typeof CloseReason.Refused>[0]["limit"]) =>
     CloseReason.Refused({ limit, allowed: 2, observed: 3 })
 
@@ -91,6 +93,14 @@ describe("ByeCode", () => {
     [CloseReason.Done(), { code: 4000, message: "closed by the server", retry: "backoff" }],
     [CloseReason.PeerClosed(), { code: 4000, message: "closed by the peer", retry: "backoff" }],
     [CloseReason.WireLost({ error: lost }), undefined],
+    [
+      CloseReason.WireLost({ error: violated("protocol") }),
+      { code: 4501, message: "the peer broke the rules of the wire: WS_ERR_X", retry: "never" },
+    ],
+    [
+      CloseReason.WireLost({ error: violated("tooLarge") }),
+      { code: 4505, message: "the peer broke the rules of the wire: WS_ERR_X", retry: "never" },
+    ],
     [CloseReason.Truncated({ error: truncated }), undefined],
     [
       CloseReason.BadFrame({ error: tooLarge }),
