@@ -9,7 +9,7 @@ import { posix } from "node:path"
 /** The contract of transports, which every room above may import; their implementations belong to whoever composes. */
 const contract = "transport/Transport.ts"
 
-/** What each room may import of the others: whole rooms, or single files. `main.ts` and the index files compose. */
+/** What each room may import of the others: rooms, folders, or single files. `main.ts` and the index files compose. */
 const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   frame: [],
   codec: [],
@@ -17,6 +17,8 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   connection: ["frame", "codec", contract],
   server: ["frame", "codec", "connection", contract],
   observe: ["connection", "server", contract],
+  // What the two ends of a connection have in common is the gateway's to say.
+  client: ["frame", "codec", "connection", "gateway/protocol", contract],
   gateway: ["frame", "codec", "connection", "server", contract],
   cli: ["frame", "codec", "connection", "server", "observe", "gateway", "transport"],
 }
@@ -80,7 +82,7 @@ describe("rooms", () => {
       const isForeign = (line: Line) => {
         const path = importOf(line)
         if (path === undefined || !files.includes(path) || roomOf(path) === room) return false
-        return !allowed.includes(roomOf(path)) && !allowed.includes(path)
+        return !allowed.some((place) => path === place || path.startsWith(`${place}/`))
       }
       refuse(`${room} may not import this`, code.filter(isIn(room)).filter(isForeign))
     })
@@ -94,6 +96,19 @@ describe("rooms", () => {
       return !parts.includes(path) && !innerPartsOfGateway.includes(path)
     }
     refuse("not named in src/index.ts", code.filter(isIn("gateway")).filter(isInner))
+  })
+})
+
+describe("the client", () => {
+  it("brings nothing of Node into a browser", () => {
+    const reached = new Set(["client/index.ts"])
+    for (const file of reached) {
+      const paths = linesOf(file).flatMap((line) => (line.text.startsWith("import type") ? [] : [importOf(line)]))
+      for (const path of paths) if (path !== undefined && files.includes(path)) reached.add(path)
+    }
+    assert.isAbove(reached.size, 30)
+    const isNode = (line: Line) => /^node:|^@effect\/platform-node/.test(importOf(line) ?? "")
+    refuse("Node reaches the client", [...reached].flatMap(linesOf).filter(isNode))
   })
 })
 

@@ -1,0 +1,72 @@
+/**
+ * What a client tells its caller of a message that came to nothing, or of which it does not know what became.
+ * Says nothing of connections that are lost and found again: those are events.
+ */
+import * as Data from "effect/Data"
+import type { ErrorFacts } from "../gateway/protocol/ErrorCode.ts"
+
+/** The gateway, or a responder behind it, said no: nothing was done. Codes from 200 on are the application's own. */
+export class Refused extends Data.TaggedError("Refused")<ErrorFacts> {}
+
+/**
+ * The message was sent and no answer came: it may have been carried out or not. `lost`: the connection ended;
+ * `deadline`: the time was up; `responder`: the gateway waited for a responder in vain.
+ */
+export class OutcomeUnknown extends Data.TaggedError("OutcomeUnknown")<{
+  readonly cause: "lost" | "deadline" | "responder"
+}> {
+  override get message(): string {
+    return `the outcome is unknown: ${causes[this.cause]}`
+  }
+}
+
+const causes = {
+  lost: "the connection was lost before the answer came",
+  deadline: "no answer came in time",
+  responder: "the responder did not answer",
+} as const
+
+/** There is no connection, and no room to wait for one: nothing was sent. */
+export class Offline extends Data.TaggedError("Offline")<{ readonly maxWaiting: number }> {
+  override get message(): string {
+    return this.maxWaiting === 0
+      ? "not connected (and offlineQueue is 0)"
+      : `not connected, and ${this.maxWaiting} already wait for a connection`
+  }
+}
+
+/** The client is over: it was closed, or the gateway said that it should not come again (`code` is its bye's). */
+export class Ended extends Data.TaggedError("Ended")<{
+  readonly code: number | undefined
+  readonly message: string
+}> {}
+
+/** Data that JSON cannot hold, or a message that no frame can: nothing was sent. */
+export class Unsendable extends Data.TaggedError("Unsendable")<{ readonly message: string }> {}
+
+/** A second Stream of one channel, or a second handler of one service, in one client: share the first. */
+export class AlreadyInUse extends Data.TaggedError("AlreadyInUse")<{ readonly name: string }> {
+  override get message(): string {
+    return `this client subscribes to ${this.name}, or serves it, already`
+  }
+}
+
+/** Everything that a client's methods fail with, by reason. */
+export class ClientError extends Data.TaggedError("ClientError")<{
+  readonly reason: Refused | OutcomeUnknown | Offline | Ended | Unsendable | AlreadyInUse
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/** The error for one reason. */
+export const of = (reason: ClientError["reason"]): ClientError => new ClientError({ reason })
+
+/** What an `error` message means to who is told: 115 is no refusal. */
+export const ofMessage = ({ code, message, retry, waitMs }: ErrorFacts): ClientError =>
+  code === outcomeUnknown
+    ? of(new OutcomeUnknown({ cause: "responder" }))
+    : of(new Refused({ code, message, retry, ...(waitMs !== undefined && { waitMs }) }))
+
+const outcomeUnknown = 115

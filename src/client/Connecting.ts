@@ -1,0 +1,157 @@
+/**
+ * One connection to a gateway from its dial to its end: `connect`, then every message in order, heartbeats answered and
+ * watched. Tries once, and says how it ended.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as CloseReason from "../connection/CloseReason.ts"
+import type { ConnectionError } from "../connection/Connection.ts"
+import * as Lifetime from "../connection/Lifetime.ts"
+import type { Settings } from "../connection/Settings.ts"
+import type { Bye } from "../gateway/protocol/ServerMessage.ts"
+import type { TransportError, Wire } from "../transport/Transport.ts"
+import type { Link } from "./Asking.ts"
+import { protocol } from "./ClientCodec.ts"
+import type { Connect, Connected, Inbound } from "./Message.ts"
+
+/** Makes a wire to a gateway: `TcpTransport.dial(...)` for one. It is reset with the scope, unless it has ended. */
+export type Dialer = Effect.Effect<Wire, TransportError, Scope.Scope>
+
+/** What a connection is for. */
+export interface Owner {
+  /** The first message. */
+  readonly connect: () => Connect
+  /** The gateway has answered; runs in the connection's scope before any further message. */
+  readonly connected: (link: Link, answer: Connected) => Effect.Effect<void, never, Scope.Scope>
+  /** Every other message that is not this connection's own affair. */
+  readonly received: (link: Link, message: Inbound) => void
+  /** Nothing is answered any more; called once or twice, before the connection is closed. */
+  readonly ended: () => void
+  /** Waits between reads while what was read has no room. */
+  readonly hold: Effect.Effect<void>
+  /** Whether `hold` waits. */
+  readonly isHeld: () => boolean
+}
+
+/** What a connection is made of. */
+export interface Options {
+  readonly dial: Dialer
+  readonly settings: Settings
+  /** For dialling, and then again for the answer to `connect`. */
+  readonly timeout: Duration.Duration
+}
+
+/** How a connection, or an attempt, ended. */
+export interface Ending {
+  /** The gateway's last word, if it said one. */
+  readonly bye: Bye | undefined
+  /** One sentence for a person. */
+  readonly message: string
+  /** How long it was connected; 0 for an attempt that failed. */
+  readonly connectedMs: number
+}
+
+/** What is learned on the way. */
+interface Record {
+  bye?: Bye
+  refusal?: string
+  connectedAt?: number
+}
+
+/** Dials, connects, and serves the owner until the end. Never fails: whatever happens is an ending. */
+export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
+  Effect.gen(function* () {
+    const record: Record = {}
+    const dialled = yield* Effect.timeoutOption(options.dial, options.timeout)
+    if (dialled._tag === "None") return { bye: undefined, message: "dialling took too long", connectedMs: 0 }
+    const wire = dialled.value
+    const reason = yield* Lifetime.serve(
+      {
+        id: 1,
+        wire,
+        protocol,
+        settings: options.settings,
+        onOpened: () => Effect.void,
+        onEnded: () => Effect.sync(owner.ended),
+      },
+      (link) => converse(options, owner, record, wire, link),
+    )
+    const { bye, connectedAt, refusal } = record
+    const connectedMs = connectedAt === undefined ? 0 : options.settings.now() - connectedAt
+    return { bye, message: bye?.message ?? refusal ?? CloseReason.format(reason), connectedMs }
+  }).pipe(
+    Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: 0 })),
+    Effect.scoped,
+  )
+
+const converse = (options: Options, owner: Owner, record: Record, wire: Wire, link: Link) =>
+  Effect.gen(function* () {
+    yield* link.send(owner.connect())
+    const answer = yield* Effect.timeoutOption(firstOf(link), options.timeout)
+    if (answer._tag === "None") record.refusal = "connect was not answered in time"
+    else if (answer.value.type === "bye") record.bye = answer.value
+    else if (answer.value.type !== "connected") record.refusal = refusalOf(answer.value)
+    else {
+      const { heartbeat } = answer.value
+      record.connectedAt = options.settings.now()
+      yield* owner.connected(link, answer.value)
+      yield* Effect.forkScoped(watch(options.settings, owner, wire, link, heartbeat))
+      yield* Effect.forever(
+        Effect.flatMap(link.batch, (messages) => {
+          for (const message of messages) receive(owner, record, link, message)
+          return owner.hold
+        }),
+        { disableYield: true },
+      )
+    }
+  }).pipe(Pull.catchDone(() => Effect.void))
+
+/** The first message that is no heartbeat. */
+const firstOf = (link: Link): Pull.Pull<Inbound, ConnectionError> =>
+  Effect.flatMap(link.receive, (message) => {
+    if (message.type !== "heartbeat") return Effect.succeed(message)
+    link.sendUnsafe(message)
+    return firstOf(link)
+  })
+
+const refusalOf = (message: Inbound): string =>
+  message.type === "error" ? message.message : `connect was answered by ${message.type}`
+
+const receive = (owner: Owner, record: Record, link: Link, message: Inbound): void => {
+  switch (message.type) {
+    case "heartbeat":
+      return void link.sendUnsafe(message)
+    case "bye":
+      // Its last word: nobody is answered any more.
+      record.bye = message
+      return owner.ended()
+    default:
+      return owner.received(link, message)
+  }
+}
+
+/**
+ * Ends the connection when the gateway is silent for longer than it may be. While this side does not read, silence is no
+ * sign; the gateway's probes are then answered unread, lest it take this side for gone.
+ */
+const watch = (
+  { now }: Settings,
+  owner: Owner,
+  wire: Wire,
+  link: Link,
+  { intervalMs, timeoutMs }: Connected["heartbeat"],
+) =>
+  Effect.gen(function* () {
+    let heardBytes = -1
+    let heardAt = 0
+    while (true) {
+      const received = wire.receivedUnsafe()
+      if (received !== heardBytes || owner.isHeld()) [heardBytes, heardAt] = [received, now()]
+      if (owner.isHeld()) link.sendUnsafe({ type: "heartbeat" })
+      if (now() - heardAt >= intervalMs + timeoutMs)
+        link.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))
+      yield* Effect.sleep(Math.max(1, timeoutMs / 2))
+    }
+  })

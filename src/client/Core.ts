@@ -1,0 +1,238 @@
+/**
+ * The parts of one client, and the loop that keeps it connected: what is lost is connected again, with its session and
+ * its positions, as soon as the gateway's advice and the jitter allow. Faces nobody: `Client` does.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import * as CloseReason from "../connection/CloseReason.ts"
+import * as Settings from "../connection/Settings.ts"
+import { Asking, type Link } from "./Asking.ts"
+import { Backoff } from "./Backoff.ts"
+import * as ClientError from "./ClientError.ts"
+import * as ClientEvent from "./ClientEvent.ts"
+import * as Connecting from "./Connecting.ts"
+import { Line } from "./Line.ts"
+import type { Connect, Connected, Inbound } from "./Message.ts"
+import { Serving } from "./Serving.ts"
+import { Subscriptions } from "./Subscriptions.ts"
+import { Tokens } from "./Tokens.ts"
+
+/** What a client can be told. */
+export interface Options {
+  /** How to reach the gateway; of several the next one is taken when one fails, or sends elsewhere. */
+  readonly dial: Connecting.Dialer | readonly [Connecting.Dialer, ...ReadonlyArray<Connecting.Dialer>]
+  /** A token, or how to have one: then it is had anew for every connection, and before it expires. */
+  readonly token?: string | Effect.Effect<string, unknown>
+  /** Who this is, for the gateway's log. */
+  readonly client?: { readonly name: string; readonly version: string }
+  /** How long answers may take, where nothing else is said. Default: 10 s. */
+  readonly timeout?: Duration.Input
+  /** How long dialling may take, and then the answer to `connect`. Default: 10 s each. */
+  readonly connectTimeout?: Duration.Input
+  /** Messages that may wait while there is no connection. Default: 0, they fail with `Offline`. */
+  readonly offlineQueue?: number
+}
+
+/** How long answers, and connecting, may take. */
+export const defaultTimeout = Duration.seconds(10)
+
+/** How long the gateway may take to close, when the client does. */
+export const closeTimeout = Duration.seconds(2)
+
+/** Events that a slow reader of them may still see. */
+export const maxEvents = 64
+
+/** Bytes of `connect` at the most (section 1). */
+export const maxConnectBytes = 16 * 1024
+
+/** The parts of a client that is connected. */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { dial, token } = options
+  const dialers = Effect.isEffect(dial) ? ([dial] as const) : dial
+  const timeout = Duration.fromInputUnsafe(options.timeout ?? defaultTimeout)
+  const settings = yield* Settings.current
+  const random = yield* Random.Random
+  const fork = yield* FiberSet.makeRuntime()
+  const events = yield* PubSub.sliding<ClientEvent.ClientEvent>({ capacity: maxEvents, replay: 1 })
+  const tell = (event: ClientEvent.ClientEvent) => void PubSub.publishUnsafe(events, event)
+
+  let moved = Deferred.makeUnsafe<void>()
+  const onMoved = (): void => {
+    const waiting = moved
+    moved = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(waiting, Exit.void)
+  }
+  // While somebody waits for an answer, what comes before it is read and kept, up to a brim: a reader that waits for an
+  // answer itself would else wait for ever.
+  const isHeld = (): boolean => subscriptions.isFull && (!asking.isAwaited || subscriptions.isBrimming)
+  const hold: Effect.Effect<void> = Effect.suspend(() =>
+    isHeld() ? Effect.flatMap(Deferred.await(moved), () => hold) : Effect.void,
+  )
+
+  const line = new Line(options.offlineQueue ?? 0)
+  const asking = new Asking(onMoved)
+  const serving = new Serving()
+  const tokens = new Tokens()
+  const subscriptions = new Subscriptions({
+    asking,
+    line,
+    onTaken: onMoved,
+    later: (ms, run) => void fork(Effect.delay(Effect.sync(run), ms)),
+  })
+  const tokenOf: Effect.Effect<string | undefined, unknown> = Effect.isEffect(token) ? token : Effect.succeed(token)
+
+  const refreshOn = (link: Link) =>
+    Effect.gen(function* () {
+      const fresh = yield* tokenOf
+      if (fresh === undefined) return undefined
+      const answer = yield* asking.ask(link, "refreshed", (id) => ({ type: "refresh", id, token: fresh }), { timeout })
+      tell(ClientEvent.Refreshed({ expiresAt: answer.expiresAt }))
+      return answer.expiresAt
+    })
+
+  let session: Connected["session"] | undefined
+  const connectWith = (token: string | undefined): Connect => {
+    const bare: Connect = {
+      type: "connect",
+      id: 1,
+      version: 1,
+      ...(token !== undefined && { token }),
+      ...(session !== undefined && { session: { id: session.id, key: session.key } }),
+      ...(options.client !== undefined && { client: options.client }),
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(bare)).length + ',"subscriptions":[]'.length
+    const riding = subscriptions.riding(maxConnectBytes - bytes)
+    return riding.length === 0 ? bare : { ...bare, subscriptions: riding }
+  }
+
+  const connected = Effect.fnUntraced(function* (link: Link, answer: Connected) {
+    session = answer.session
+    subscriptions.connected(link, answer.subscriptions ?? {})
+    yield* serving.connected(link, asking, (service, error) => tell(ClientEvent.ServeRefused({ service, error })))
+    if (Effect.isEffect(token)) {
+      const onFailed = (error: unknown) => tell(ClientEvent.RefreshFailed({ error }))
+      const now = () => settings.clock.currentTimeMillisUnsafe()
+      yield* Effect.forkScoped(tokens.keep({ now, refresh: refreshOn(link), onFailed }, answer))
+    }
+    const { connection, expiresAt, limits, resumed, server, user } = answer
+    tell(
+      ClientEvent.Connected({
+        connection,
+        resumed,
+        server,
+        limits,
+        ...(user !== undefined && { user }),
+        ...(expiresAt !== undefined && { expiresAt }),
+      }),
+    )
+    line.up(link)
+  })
+
+  const received = (link: Link, message: Inbound): void => {
+    switch (message.type) {
+      case "publication":
+      case "gap":
+      case "presenceChanged":
+        return subscriptions.received(message)
+      case "unsubscribed":
+        subscriptions.received(message)
+        return asking.answered(message)
+      case "request":
+        return serving.requested(link, message)
+      case "cancel":
+        return serving.cancelled(message.id)
+      case "notice": {
+        const { code, message: text, waitMs } = message
+        if (code === expiredCode) tokens.urge()
+        return tell(ClientEvent.Notice({ code, message: text, waitMs }))
+      }
+      case "heartbeat":
+      case "unknown":
+      case "bye":
+        return
+      default:
+        return asking.answered(message)
+    }
+  }
+
+  const ended = (): void => {
+    line.down()
+    subscriptions.lost()
+    asking.lost()
+  }
+
+  const end = (code: number | undefined, message: string): void => {
+    const error = ClientError.of(new ClientError.Ended({ code, message }))
+    line.end(error)
+    ended()
+    subscriptions.end(error)
+    tell(ClientEvent.Ended({ code, message }))
+  }
+
+  const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultTimeout)
+  const attempt = Effect.fnUntraced(function* (dial: Connecting.Dialer) {
+    const known = yield* Effect.result(tokenOf)
+    if (known._tag === "Failure") {
+      return { bye: undefined, message: `no token: ${String(known.failure)}`, connectedMs: 0 }
+    }
+    return yield* Connecting.run(
+      { dial, settings, timeout: connectTimeout },
+      { connect: () => connectWith(known.success), connected, received, ended, hold, isHeld },
+    )
+  })
+
+  let isClosing = false
+  const backoff = new Backoff(() => random.nextDoubleUnsafe())
+  const stayConnected = Effect.gen(function* () {
+    for (let attempts = 1, at = 0; ; attempts++) {
+      tell(ClientEvent.Connecting({ attempt: attempts }))
+      const { bye, connectedMs, message } = yield* attempt(dialers[at % dialers.length]!)
+      if (isClosing) return
+      // Without a way to a new token the old one would be shown, and refused, again and again.
+      const isLast = bye?.retry === "never" || (bye?.retry === "reauth" && !Effect.isEffect(token))
+      if (isLast) return end(bye.code, bye.message)
+      if (bye?.retry === "elsewhere" || connectedMs === 0) at++
+      if (connectedMs > 0) attempts = 0
+      const retryInMs = backoff.next({ connectedMs, retry: bye?.retry, waitMs: bye?.waitMs })
+      tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))
+      yield* Effect.sleep(retryInMs)
+    }
+  })
+
+  const staying = yield* Effect.forkScoped(stayConnected)
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      isClosing = true
+      const { link } = line
+      end(undefined, "the client was closed")
+      if (link === undefined) return Effect.void
+      link.closeUnsafe(CloseReason.Done())
+      return Effect.timeoutOption(Fiber.await(staying), closeTimeout)
+    }),
+  )
+  yield* line.next
+  return {
+    asking,
+    events: Stream.fromPubSub(events),
+    line,
+    refresh: Effect.flatMap(line.current, refreshOn).pipe(Effect.asVoid, Effect.mapError(asClientError)),
+    serving,
+    subscriptions,
+    timeout,
+  }
+})
+
+const expiredCode = 4200
+
+/** What the application's own token callback failed with is a refusal to refresh. */
+const asClientError = (error: unknown): ClientError.ClientError =>
+  error instanceof ClientError.ClientError
+    ? error
+    : ClientError.of(new ClientError.Unsendable({ message: `no token: ${String(error)}` }))
