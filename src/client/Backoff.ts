@@ -15,8 +15,8 @@ export const healthyAfterMs = 30_000
 
 /** What is known of a connection that has ended. */
 export interface Ended {
-  /** How long it was connected; 0 for an attempt that failed. */
-  readonly connectedMs: number
+  /** How long it was connected; undefined for an attempt that failed. */
+  readonly connectedMs: number | undefined
   /** What its `bye` advised, if there was one. */
   readonly retry?: Retry | undefined
   /** The least that its `bye` wants waited. */
@@ -33,11 +33,11 @@ export class Backoff {
   }
 
   /** Milliseconds to wait. What the gateway wants waited comes before the jitter, not in its place. */
-  next({ connectedMs, retry, waitMs = 0 }: Ended): number {
+  next({ connectedMs = 0, retry, waitMs = 0 }: Ended): number {
     if (connectedMs >= healthyAfterMs) this.#attempts = 0
     const attempt = this.#attempts++
     // At once, but once: advice that is heeded again and again would be a storm.
     if (retry === "now" && attempt === 0) return waitMs
-    return waitMs + this.#random() * Math.min(lastCeilingMs, firstCeilingMs * 2 ** attempt)
+    return waitMs + Math.round(this.#random() * Math.min(lastCeilingMs, firstCeilingMs * 2 ** attempt))
   }
 }

@@ -49,8 +49,8 @@ export interface Ending {
   readonly bye: Bye | undefined
   /** One sentence for a person. */
   readonly message: string
-  /** How long it was connected; 0 for an attempt that failed. */
-  readonly connectedMs: number
+  /** How long it was connected; undefined for an attempt that failed. */
+  readonly connectedMs: number | undefined
 }
 
 /** What is learned on the way. */
@@ -65,7 +65,7 @@ export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
   Effect.gen(function* () {
     const record: Record = {}
     const dialled = yield* Effect.timeoutOption(options.dial, options.timeout)
-    if (dialled._tag === "None") return { bye: undefined, message: "dialling took too long", connectedMs: 0 }
+    if (dialled._tag === "None") return { bye: undefined, message: "dialling took too long", connectedMs: undefined }
     const wire = dialled.value
     const reason = yield* Lifetime.serve(
       {
@@ -79,10 +79,10 @@ export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
       (link) => converse(options, owner, record, wire, link),
     )
     const { bye, connectedAt, refusal } = record
-    const connectedMs = connectedAt === undefined ? 0 : options.settings.now() - connectedAt
+    const connectedMs = connectedAt === undefined ? undefined : options.settings.now() - connectedAt
     return { bye, message: bye?.message ?? refusal ?? CloseReason.format(reason), connectedMs }
   }).pipe(
-    Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: 0 })),
+    Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: undefined })),
     Effect.scoped,
   )
 

@@ -180,7 +180,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attempt = Effect.fnUntraced(function* (dial: Connecting.Dialer) {
     const known = yield* Effect.result(tokenOf)
     if (known._tag === "Failure") {
-      return { bye: undefined, message: `no token: ${String(known.failure)}`, connectedMs: 0 }
+      return { bye: undefined, message: `no token: ${String(known.failure)}`, connectedMs: undefined }
     }
     return yield* Connecting.run(
       { dial, settings, timeout: connectTimeout },
@@ -198,8 +198,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       // Without a way to a new token the old one would be shown, and refused, again and again.
       const isLast = bye?.retry === "never" || (bye?.retry === "reauth" && !Effect.isEffect(token))
       if (isLast) return end(bye.code, bye.message)
-      if (bye?.retry === "elsewhere" || connectedMs === 0) at++
-      if (connectedMs > 0) attempts = 0
+      if (bye?.retry === "elsewhere" || connectedMs === undefined) at++
+      if (connectedMs !== undefined) attempts = 0
       const retryInMs = backoff.next({ connectedMs, retry: bye?.retry, waitMs: bye?.waitMs })
       tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))
       yield* Effect.sleep(retryInMs)
