@@ -1,0 +1,84 @@
+/** The client's face without Effect, against a gateway on a real socket. Needs a build. */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { connect, ServiceError } from "../../src/client/PromiseClient.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import * as Gateway from "../support/gateway.ts"
+
+let gateway: Gateway.Gateway
+beforeAll(async () => {
+  gateway = await Gateway.start()
+})
+afterAll(async () => {
+  await gateway.stop("SIGKILL")
+})
+
+const dial = () => TcpTransport.dial({ host: "127.0.0.1", port: gateway.port })
+
+/** What a promise was rejected with. */
+const rejected = (promise: Promise<unknown>) =>
+  promise.then(
+    () => assert.fail("not rejected"),
+    (error: unknown) => error as { readonly reason: unknown },
+  )
+
+describe("without Effect", () => {
+  it("a channel is an async iterator, and leaving the loop leaves the channel", async () => {
+    const client = await connect({ dial: dial() })
+    const titles: Array<unknown> = []
+    for (const round of [1, 2]) {
+      for await (const item of client.subscribe("news")) {
+        if (item.type === "subscribed") await client.publish("news", round)
+        else if (item.type === "publication") {
+          titles.push(item.data)
+          break
+        }
+      }
+    }
+    assert.deepStrictEqual(titles, [1, 2])
+    const { publications } = await client.history("news")
+    assert.strictEqual(publications.length, 2)
+    await client.close()
+  })
+
+  it("a service is a function, which may refuse, and is told by a signal that nobody waits", async () => {
+    const client = await connect({ dial: dial(), token: async () => "any" })
+    const gaveUp = new AbortController()
+    const stop = await client.serve("shout", async ({ data }, signal) => {
+      if (data === "wait") return new Promise(() => signal.addEventListener("abort", () => gaveUp.abort()))
+      if (typeof data !== "string") throw new ServiceError({ code: 200, message: "text, please" })
+      return data.toUpperCase()
+    })
+    assert.strictEqual(await client.request("shout", "hello"), "HELLO")
+    assert.deepInclude((await rejected(client.request("shout", 1))).reason, { code: 200, message: "text, please" })
+    const giving = new AbortController()
+    const asking = rejected(client.request("shout", "wait", { signal: giving.signal }))
+    await client.request("shout", "behind")
+    giving.abort()
+    await asking
+    while (!gaveUp.signal.aborted) await client.presence("any")
+    await stop()
+    assert.deepInclude((await rejected(client.request("shout", "hello"))).reason, { code: 114 })
+    await client.close()
+  })
+
+  it("a client that was closed says so", async () => {
+    const client = await connect({ dial: dial() })
+    const events: Array<string> = []
+    const watching = (async () => {
+      for await (const { _tag } of client.events) if (events.push(_tag) === 2) return
+    })()
+    while (events.length === 0) await client.presence("a")
+    await client.close()
+    await watching
+    assert.deepStrictEqual(events, ["Connected", "Ended"])
+    assert.deepInclude((await rejected(client.publish("a", 1))).reason, { _tag: "Ended", code: undefined })
+  })
+
+  it("a signal that is aborted gives up connecting", async () => {
+    const nobody = TcpTransport.dial({ path: "/nobody/listens/here" })
+    const giving = new AbortController()
+    const connecting = rejected(connect({ dial: nobody, signal: giving.signal }))
+    giving.abort()
+    assert.instanceOf(await connecting, Error)
+  })
+})
