@@ -73,8 +73,8 @@ export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
         wire,
         protocol,
         settings: options.settings,
-        onOpened: () => Effect.void,
-        onEnded: () => Effect.sync(owner.ended),
+        onOpenedUnsafe: () => {},
+        onEndedUnsafe: () => owner.ended(),
       },
       (link) => converse(options, owner, record, wire, link),
     )
