@@ -41,7 +41,7 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   readonly #publishing: Publishing
   readonly #subscriptions: Subscriptions.Subscriptions
   #identity: Identity
-  /** What the client said first, until it is answered. */
+  /** What the client said first, until it is answered; a client that is refused is not. */
   #first: Client.Connect | undefined
   #sender: Sender | undefined
   /** Present while the client is slow and something may be dropped for it. */
@@ -79,8 +79,8 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   /** Answers the first message, once, and then holds it no longer: it would be a tenth of an idle session. */
   begin(): Effect.Effect<void> | void {
     const first = this.#first
-    this.#first = undefined
     if (first === undefined || this.endIfRevoked()) return
+    this.#first = undefined
     this.#shared.journal?.opened(this, this.#connection.peer, first.client)
     return this.#connect(first)
   }
@@ -324,6 +324,8 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     services.leave(this)
     expiry.forget(this)
     sessions.release(this.id, this)
+    // One that was refused was never opened.
+    if (this.#first !== undefined) return
     journal?.closed(this, ByeCode.of(reason) ?? ByeCode.make("normal"), now() - this.#connection.openedAt)
   }
 

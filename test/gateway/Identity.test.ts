@@ -328,6 +328,46 @@ describe("the lifecycle journal", () => {
     }),
   )
 
+  it.effect("tells nothing of a connection that was refused before it was open", () =>
+    Effect.gen(function* () {
+      const { connect, dial } = yield* gateway({ journal: true })
+      const [backend, client] = [yield* connect(), yield* connect()]
+      const { connection, session } = client.connected
+      const data = { connection }
+      yield* backend.ask({ type: "publish", id: 2, channel: "$sys:revocations", data })
+      yield* lastOf(client)
+      const again = yield* dial
+      again.send({ type: "connect", id: 1, version: 1, session })
+      assert.deepStrictEqual(codeOf(yield* lastOf(again)), ["bye", 4201])
+      const told = entries(yield* backend.ask({ type: "history", id: 3, channel })).slice(1)
+      assert.deepStrictEqual(
+        told.map(({ code, connection, event }) => [event, connection, code]),
+        [
+          ["opened", connection, undefined],
+          ["closed", connection, 4201],
+        ],
+      )
+    }),
+  )
+
+  it.effect("tells of a connection that is taken over after the one that took it over, with code 4005", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ journal: true })
+      const first = yield* connect()
+      const second = yield* connect({ session: first.connected["session"] })
+      yield* lastOf(first)
+      const told = entries(yield* second.ask({ type: "history", id: 2, channel }))
+      assert.deepStrictEqual(
+        told.map(({ code, event }) => [event, code]),
+        [
+          ["opened", undefined],
+          ["opened", undefined],
+          ["closed", 4005],
+        ],
+      )
+    }),
+  )
+
   it.effect("is published by the gateway alone, and off unless asked for", () =>
     Effect.gen(function* () {
       const { connect } = yield* gateway()
