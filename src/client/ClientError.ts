@@ -44,6 +44,9 @@ export class Ended extends Data.TaggedError("Ended")<{
 /** Data that JSON cannot hold, or a message that no frame can: nothing was sent. */
 export class Unsendable extends Data.TaggedError("Unsendable")<{ readonly message: string }> {}
 
+/** An answer that fits not the schema that it was asked with: it was carried out, and what it came to cannot be read. */
+export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
+
 /** A second Stream of one channel, or a second handler of one service, in one client: share the first. */
 export class AlreadyInUse extends Data.TaggedError("AlreadyInUse")<{ readonly name: string }> {
   override get message(): string {
@@ -53,7 +56,7 @@ export class AlreadyInUse extends Data.TaggedError("AlreadyInUse")<{ readonly na
 
 /** Everything that a client's methods fail with, by reason. */
 export class ClientError extends Data.TaggedError("ClientError")<{
-  readonly reason: Refused | OutcomeUnknown | Offline | Ended | Unsendable | AlreadyInUse
+  readonly reason: Refused | OutcomeUnknown | Offline | Ended | Unsendable | Unreadable | AlreadyInUse
 }> {
   override get message(): string {
     return this.reason.message

@@ -12,6 +12,7 @@ import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
+import type { RateLimit } from "../connection/RateLimit.ts"
 import * as Settings from "../connection/Settings.ts"
 import { Asking, type Link } from "./Asking.ts"
 import { Backoff } from "./Backoff.ts"
@@ -57,7 +58,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const { dial, token } = options
   const dialers = Effect.isEffect(dial) ? ([dial] as const) : dial
   const timeout = Duration.fromInputUnsafe(options.timeout ?? defaultTimeout)
-  const settings = yield* Settings.current
+  const settings = asClient(yield* Settings.current)
   const random = yield* Random.Random
   const fork = yield* FiberSet.makeRuntime()
   const events = yield* PubSub.sliding<ClientEvent.ClientEvent>({ capacity: maxEvents, replay: 1 })
@@ -227,6 +228,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     subscriptions,
     timeout,
   }
+})
+
+const noLimit: RateLimit = {
+  framesPerSecond: Infinity,
+  bytesPerSecond: Infinity,
+  heartbeatsPerSecond: Infinity,
+  onExceeded: "close",
+}
+
+/** The settings of this place may be those of a server beside it: what guards one against its clients is none of ours. */
+const asClient = (settings: Settings.Settings): Settings.Settings => ({
+  ...settings,
+  deadlines: { ...settings.deadlines, firstFrame: Infinity, firstMessage: Infinity },
+  rateLimit: noLimit,
 })
 
 const expiredCode = 4200
