@@ -91,6 +91,9 @@ export const {
 export const canBeTold = (reason: CloseReason): boolean =>
   reason._tag === "WireLost" ? reason.error.reason._tag === "WireViolated" : reason._tag !== "Truncated"
 
+/** Whether nothing can be sent or awaited any more: the wire is gone. */
+export const isWireGone = (reason: CloseReason): boolean => reason._tag === "WireLost" && !canBeTold(reason)
+
 /** One sentence for a person, with the value seen and the limit. */
 export const format = (reason: CloseReason): string => {
   switch (reason._tag) {

@@ -183,7 +183,7 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     const connection = this.#connection
     this.#watch?.stop()
     this.#options.onEndedUnsafe(reason, connection)
-    const isLost = connection === undefined || reason._tag === "WireLost"
+    const isLost = connection === undefined || CloseReason.isWireGone(reason)
     if (isLost && this.#hasStopped && this.#scope === undefined) {
       // As most of them end: the client has gone, and the handler with it. Nothing is left to wait for.
       this.#options.wire.abortUnsafe()

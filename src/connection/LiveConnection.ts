@@ -278,7 +278,7 @@ export class LiveConnection<In, Out>
    */
   goodbye(reason: CloseReason.CloseReason, handlerStopped: Effect.Effect<void>): Effect.Effect<void> {
     const { settings, wire } = this
-    if (reason._tag === "WireLost" && !CloseReason.canBeTold(reason)) return Effect.sync(() => wire.abortUnsafe())
+    if (CloseReason.isWireGone(reason)) return Effect.sync(() => wire.abortUnsafe())
     // Who leaves in peace gets all that was sent to it, within the deadlines of every write.
     const inPeace = reason._tag === "Done" || reason._tag === "PeerClosed"
     const { maxAge } = settings.outbox
