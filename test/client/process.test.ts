@@ -32,7 +32,9 @@ const ride = Effect.fnUntraced(function* <R>(
   dial: Client.Dialer,
   trouble: (more: Effect.Effect<void>) => Effect.Effect<unknown, never, R>,
 ) {
-  const [publisher, subscriber] = [yield* Client.make({ dial }), yield* Client.make({ dial })]
+  // The connection may go between two publications, too.
+  const publisher = yield* Client.make({ dial, offlineQueue: 1 })
+  const subscriber = yield* Client.make({ dial })
   const heard: Array<Item> = []
   const events: Array<string> = []
   yield* Effect.forkScoped(Stream.runForEach(subscriber.subscribe("a"), (item) => Effect.sync(() => heard.push(item))))
