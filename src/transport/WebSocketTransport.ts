@@ -20,6 +20,7 @@ import {
   type BoundsOptions,
   defaultAcceptBacklog,
   defaultHandshakeTimeout,
+  formatAddress,
   HandshakeFailed,
   Transport,
   TransportError,
@@ -90,18 +91,14 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
     })
     const { tls } = options
     const handshakes = tls && (yield* TlsTransport.makeHandshakes({ ...tls, handshakeTimeout }, address))
-    const common = messagesOf(options)
+    const side = { ...messagesOf(options), side: "server", upgradeUnsafe: upgrades.beginUnsafe } as const
     return yield* NodeListener.make({
       name: "websocket",
       address,
       backlog: options.backlog ?? TcpTransport.defaultBacklog,
       acceptBacklog: options.acceptBacklog ?? defaultAcceptBacklog,
       wireUnsafe: (socket, peer) => {
-        const wire: WebSocketWire.WebSocketWire = new WebSocketWire.WebSocketWire(socket, peer, {
-          ...common,
-          side: "server",
-          upgradeUnsafe: (encrypted) => upgrades.beginUnsafe(encrypted, wire),
-        })
+        const wire = new WebSocketWire.WebSocketWire(socket, peer, side)
         const late = setTimeout(() => {
           wire.refuseUnsafe("WS_ERR_HANDSHAKE_TIMEOUT")
           wire.abortUnsafe()
@@ -130,7 +127,7 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
       createConnection: () => socket,
       path,
       headers: {
-        Host: host,
+        Host: formatAddress(address),
         Connection: "Upgrade",
         Upgrade: "websocket",
         "Sec-WebSocket-Version": "13",
@@ -189,7 +186,12 @@ const makeUpgrades = (policy: Upgrade.Policy): Upgrades => {
   server.on("request", (request, response) =>
     refuse(response.socket ?? request.socket, Upgrade.judgePlain(request, policy)),
   )
-  server.on("clientError", (cause, socket) => refuse(socket, Upgrade.unreadable(NodeWire.codeOf(cause))))
+  server.on("clientError", (cause, socket) => {
+    const code = NodeWire.codeOf(cause)
+    // Of the parser; any other, and the end in the middle of a request, leave nobody to be told.
+    if (code.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE") refuse(socket, Upgrade.unreadable(code))
+    else socket.destroy()
+  })
   return {
     beginUnsafe: (socket, wire) => {
       wires.set(socket, wire)

@@ -45,7 +45,7 @@ export interface Options extends Bounds {
   readonly maxMessageBytes: number
   readonly side: "server" | "client"
   /** Begins the upgrade on a socket whose TLS handshake is done. */
-  readonly upgradeUnsafe?: (socket: Tls.TLSSocket) => void
+  readonly upgradeUnsafe?: (socket: Tls.TLSSocket, wire: WebSocketWire) => void
 }
 
 /** What stands for a close frame without a code. */
@@ -78,7 +78,7 @@ export class WebSocketWire extends HandshakingWire {
   establishUnsafe(socket: Tls.TLSSocket): void {
     if (this.lost !== undefined) return
     this.identity = identityOf(socket)
-    this.options.upgradeUnsafe?.(socket)
+    this.options.upgradeUnsafe?.(socket, this)
   }
 
   /** The upgrade is done: `head` has arrived behind it. */

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import * as MergedTransport from "../../src/transport/MergedTransport.ts"
 import { hostOf, type TransportError } from "../../src/transport/Transport.ts"
+import { settled } from "../support/wires.ts"
 
 const merged = Effect.gen(function* () {
   const a = yield* MemoryTransport.make({ name: "a" })
@@ -46,6 +47,7 @@ describe("MergedTransport", () => {
     Effect.gen(function* () {
       const { a, b, transport } = yield* merged
       yield* b.transport.close
+      yield* settled
       yield* a.memory.connect
       assert.strictEqual((yield* transport.accept).length, 1)
       yield* transport.close

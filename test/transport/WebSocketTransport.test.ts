@@ -6,7 +6,7 @@ import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import * as WebSocketWire from "../../src/transport/WebSocketWire.ts"
 import { frame as lengthPrefixed } from "../support/frames.ts"
 import * as Sockets from "../support/websockets.ts"
-import { acceptOne, lossOf, readAll, readBytes, until } from "../support/wires.ts"
+import { acceptOne, lossOf, readAll, readBytes, turn, until } from "../support/wires.ts"
 
 const subprotocols = { "test.text": "text", "test.binary": "binary" } as const
 
@@ -118,6 +118,20 @@ describe("the request for a WebSocket", () => {
       assert.deepInclude(reason, { _tag: "HandshakeFailed", code: "WS_ERR_HANDSHAKE_TIMEOUT" })
       assert.strictEqual(message, "WebSocket handshake failed: WS_ERR_HANDSHAKE_TIMEOUT")
       yield* client.ended
+      yield* wire.closed
+    }),
+  )
+
+  it.live("that is reset in the middle has failed for that reason", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const client = yield* Sockets.hostile(transport)
+      client.socket.write("GET /connect HTTP/1.1\r\n")
+      const [wire] = yield* transport.accept
+      yield* turn
+      client.socket.resetAndDestroy()
+      const { reason } = yield* Effect.flip(wire.opened)
+      assert.deepInclude(reason, { _tag: "HandshakeFailed", of: "WebSocket", code: "ECONNRESET" })
       yield* wire.closed
     }),
   )
