@@ -89,18 +89,7 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
     const { socket, address } = yield* TcpTransport.dialSocket({ host: options.host, port: options.port, timeout })
     const wire = new TlsWire(socket, address, boundsOf(options))
-    const encrypted = yield* Effect.try({
-      try: () =>
-        Tls.connect({
-          socket,
-          host: options.host,
-          servername: options.servername ?? (Net.isIP(options.host) === 0 ? options.host : ""),
-          minVersion: "TLSv1.2",
-          ...credentialsOf(options),
-          ...(options.ca === undefined ? {} : { ca: authorities(options.ca) }),
-        }),
-      catch: handshakeFailed,
-    })
+    const encrypted = yield* encrypt(socket, options)
     encrypted.once("secureConnect", () => wire.establishUnsafe(encrypted))
     encrypted.on("error", (cause) => wire.loseUnsafe(lostWith(NodeWire.codeOf(cause), cause)))
     yield* wire.opened.pipe(
@@ -111,6 +100,27 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
       }),
     )
     return wire
+  })
+
+/** Whom to trust, and who this is. */
+export type Trust = Pick<DialOptions, "ca" | "cert" | "key" | "servername">
+
+/** Begins the client's handshake on a connected socket. Fails if the certificates cannot be read. */
+export const encrypt = (
+  socket: Net.Socket,
+  { host, servername, ...options }: Trust & { readonly host: string },
+): Effect.Effect<Tls.TLSSocket, TransportError> =>
+  Effect.try({
+    try: () =>
+      Tls.connect({
+        socket,
+        host,
+        servername: servername ?? (Net.isIP(host) === 0 ? host : ""),
+        minVersion: "TLSv1.2",
+        ...credentialsOf(options),
+        ...(options.ca === undefined ? {} : { ca: authorities(options.ca) }),
+      }),
+    catch: handshakeFailed,
   })
 
 /** The server's side of TLS handshakes, for sockets that somebody else accepted. */

@@ -1,5 +1,5 @@
 /**
- * Listens for WebSockets, plain or with TLS, and dials plain ones.
+ * Listens for WebSockets and dials them, plain or with TLS.
  * Lets in pages of listed origins only, answers no other HTTP request, and gives no handshake longer than its deadline.
  */
 import * as Duration from "effect/Duration"
@@ -22,6 +22,7 @@ import {
   defaultHandshakeTimeout,
   formatAddress,
   HandshakeFailed,
+  lostWith,
   Transport,
   TransportError,
   type Wire,
@@ -69,11 +70,15 @@ export interface Options extends TcpTransport.Options, MessageOptions {
   readonly tls?: Omit<TlsTransport.HandshakeOptions, "handshakeTimeout"> | undefined
 }
 
-/** Whom to dial. Messages are binary. */
+/** Whom to dial. */
 export interface DialOptions extends MessageOptions {
   readonly host: string
   readonly port: number
   readonly path?: string | undefined
+  /** What to ask for, best first, and which messages each has: one of them is agreed on. Without any, messages are binary. */
+  readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
+  /** With TLS, whom to trust and who this is. */
+  readonly tls?: TlsTransport.Trust | undefined
   /** For connecting and the handshake, each: 10 seconds by default. */
   readonly timeout?: Duration.Input | undefined
 }
@@ -118,36 +123,62 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
 /** Connects and asks for a WebSocket: the wire is open. Fails with `DialFailed` or, once connected, `HandshakeFailed`. */
 export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { host, path = defaultPath, port } = options
+    const { host, port, tls } = options
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
     const { address, socket } = yield* TcpTransport.dialSocket({ host, port, timeout })
-    const wire = new WebSocketWire.WebSocketWire(socket, address, { ...messagesOf(options), side: "client" })
-    const key = randomBytes(16).toString("base64")
-    const request = Http.request({
-      createConnection: () => socket,
-      path,
-      headers: {
-        Host: formatAddress(address),
-        Connection: "Upgrade",
-        Upgrade: "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": key,
-      },
+    const upgradeUnsafe = (socket: Net.Socket, wire: WebSocketWire.WebSocketWire) =>
+      askUnsafe(socket, wire, options, formatAddress(address))
+    const wire = new WebSocketWire.WebSocketWire(socket, address, {
+      ...messagesOf(options),
+      side: "client",
+      upgradeUnsafe,
     })
-    request.on("upgrade", (response, _, head) => {
-      if (response.headers["sec-websocket-accept"] !== Upgrade.acceptOf(key))
-        return wire.refuseUnsafe("WS_ERR_BAD_ACCEPT")
-      wire.upgradedUnsafe(socket, { subprotocol: undefined, kind: "binary" }, head)
-    })
-    request.on("response", ({ statusCode }) => wire.refuseUnsafe(`HTTP_${statusCode}`))
-    request.on("error", (cause) => wire.refuseUnsafe(NodeWire.codeOf(cause), cause))
-    request.end()
+    if (tls === undefined) upgradeUnsafe(socket, wire)
+    else {
+      const encrypted = yield* TlsTransport.encrypt(socket, { ...tls, host })
+      encrypted.once("secureConnect", () => wire.establishUnsafe(encrypted))
+      encrypted.on("error", (cause) => wire.loseUnsafe(lostWith(NodeWire.codeOf(cause), cause)))
+    }
     const late = new TransportError({
       reason: new HandshakeFailed({ of: "WebSocket", code: "WS_ERR_HANDSHAKE_TIMEOUT" }),
     })
     yield* Effect.timeoutOrElse(wire.opened, { duration: timeout, orElse: () => Effect.fail(late) })
     return wire
   })
+
+/** The client's side of the upgrade: what is answered must fit what is asked (RFC 6455, section 4.1). */
+const askUnsafe = (
+  socket: Net.Socket,
+  wire: WebSocketWire.WebSocketWire,
+  { path = defaultPath, subprotocols = {} }: DialOptions,
+  host: string,
+): void => {
+  const key = randomBytes(16).toString("base64")
+  const offered = Object.keys(subprotocols)
+  const request = Http.request({
+    createConnection: () => socket,
+    path,
+    headers: {
+      Host: host,
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": key,
+      ...(offered.length > 0 && { "Sec-WebSocket-Protocol": offered.join(", ") }),
+    },
+  })
+  request.on("upgrade", ({ headers }, _, head) => {
+    if (headers["sec-websocket-accept"] !== Upgrade.acceptOf(key)) return wire.refuseUnsafe("WS_ERR_BAD_ACCEPT")
+    const subprotocol = headers["sec-websocket-protocol"]
+    if (subprotocol === undefined ? offered.length > 0 : !offered.includes(subprotocol))
+      return wire.refuseUnsafe("WS_ERR_BAD_SUBPROTOCOL")
+    const kind = subprotocol === undefined ? "binary" : subprotocols[subprotocol]!
+    wire.upgradedUnsafe(socket, { subprotocol, kind }, head)
+  })
+  request.on("response", ({ statusCode }) => wire.refuseUnsafe(`HTTP_${statusCode}`))
+  request.on("error", (cause) => wire.refuseUnsafe(NodeWire.codeOf(cause), cause))
+  request.end()
+}
 
 const messagesOf = (options: MessageOptions) => ({
   ...boundsOf(options),
