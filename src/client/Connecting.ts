@@ -2,22 +2,22 @@
  * One connection to a gateway from its dial to its end: `connect`, then every message in order, heartbeats answered and
  * watched. Tries once, and says how it ended.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as CloseReason from "../connection/CloseReason.ts"
 import type { ConnectionError } from "../connection/Connection.ts"
-import * as Lifetime from "../connection/Lifetime.ts"
+import * as Dial from "../connection/Dial.ts"
+import * as Heartbeat from "../connection/Heartbeat.ts"
 import type { Settings } from "../connection/Settings.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
-import type { TransportError, Wire } from "../transport/Transport.ts"
+import type { Wire } from "../transport/Transport.ts"
 import type { Link } from "./Asking.ts"
 import { protocol } from "./ClientCodec.ts"
 import type { Connect, Connected, Inbound } from "./Message.ts"
 
-/** Makes a wire to a gateway: `TcpTransport.dial(...)` for one. It is reset with the scope, unless it has ended. */
-export type Dialer = Effect.Effect<Wire, TransportError, Scope.Scope>
+export { type Dialer } from "../connection/Dial.ts"
 
 /** What a connection is for. */
 export interface Owner {
@@ -37,7 +37,7 @@ export interface Owner {
 
 /** What a connection is made of. */
 export interface Options {
-  readonly dial: Dialer
+  readonly dial: Dial.Dialer
   readonly settings: Settings
   /** For dialling, and then again for the answer to `connect`. */
   readonly timeout: Duration.Duration
@@ -64,27 +64,14 @@ interface Record {
 export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
   Effect.gen(function* () {
     const record: Record = {}
-    const dialled = yield* Effect.timeoutOption(options.dial, options.timeout)
-    if (dialled._tag === "None") return { bye: undefined, message: "dialling took too long", connectedMs: undefined }
-    const wire = dialled.value
-    const reason = yield* Lifetime.serve(
-      {
-        id: 1,
-        wire,
-        protocol,
-        settings: options.settings,
-        onOpenedUnsafe: () => {},
-        onEndedUnsafe: () => owner.ended(),
-      },
-      (link) => converse(options, owner, record, wire, link),
+    const reason = yield* Dial.serve(
+      { ...options, id: 1, protocol, onOpenedUnsafe: () => {}, onEndedUnsafe: () => owner.ended() },
+      (link, wire) => converse(options, owner, record, wire, link),
     )
     const { bye, connectedAt, refusal } = record
     const connectedMs = connectedAt === undefined ? undefined : options.settings.now() - connectedAt
     return { bye, message: bye?.message ?? refusal ?? CloseReason.format(reason), connectedMs }
-  }).pipe(
-    Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: undefined })),
-    Effect.scoped,
-  )
+  }).pipe(Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: undefined })))
 
 const converse = (options: Options, owner: Owner, record: Record, wire: Wire, link: Link) =>
   Effect.gen(function* () {
@@ -94,10 +81,9 @@ const converse = (options: Options, owner: Owner, record: Record, wire: Wire, li
     else if (answer.value.type === "bye") record.bye = answer.value
     else if (answer.value.type !== "connected") record.refusal = refusalOf(answer.value)
     else {
-      const { heartbeat } = answer.value
       record.connectedAt = options.settings.now()
       yield* owner.connected(link, answer.value)
-      yield* Effect.forkScoped(watch(options.settings, owner, wire, link, heartbeat))
+      yield* watch(options.settings, owner, wire, link, answer.value.heartbeat)
       yield* Effect.forever(
         Effect.flatMap(link.batch, (messages) => {
           for (const message of messages) receive(owner, record, link, message)
@@ -133,25 +119,27 @@ const receive = (owner: Owner, record: Record, link: Link, message: Inbound): vo
 }
 
 /**
- * Ends the connection when the gateway is silent for longer than it may be. While this side does not read, silence is no
- * sign; the gateway's probes are then answered unread, lest it take this side for gone.
+ * Ends the connection when the gateway is silent for longer than it has said that it may be. While this side does not
+ * read, silence is no sign; the gateway's probes are then answered unread, lest it take this side for gone.
  */
 const watch = (
-  { now }: Settings,
+  settings: Settings,
   owner: Owner,
   wire: Wire,
   link: Link,
   { intervalMs, timeoutMs }: Connected["heartbeat"],
 ) =>
-  Effect.gen(function* () {
-    let heardBytes = -1
-    let heardAt = 0
-    while (true) {
-      const received = wire.receivedUnsafe()
-      if (received !== heardBytes || owner.isHeld()) [heardBytes, heardAt] = [received, now()]
-      if (owner.isHeld()) link.sendUnsafe({ type: "heartbeat" })
-      if (now() - heardAt >= intervalMs + timeoutMs)
-        link.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))
-      yield* Effect.sleep(Math.max(1, timeoutMs / 2))
-    }
-  })
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const heartbeat = { interval: Duration.millis(intervalMs), timeout: Duration.millis(timeoutMs) }
+      const heard: Heartbeat.Heard = {
+        receivedBytes: () => wire.receivedUnsafe(),
+        isExcused: owner.isHeld,
+        isBusy: owner.isHeld,
+        probe: () => void link.sendUnsafe({ type: "heartbeat" }),
+        closeUnsafe: link.closeUnsafe,
+      }
+      return new Heartbeat.Listening(heard, { ...settings, heartbeat })
+    }),
+    (listening) => Effect.sync(() => listening.stop()),
+  )

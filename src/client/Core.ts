@@ -9,13 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as PubSub from "effect/PubSub"
-import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
-import type { RateLimit } from "../connection/RateLimit.ts"
-import * as Settings from "../connection/Settings.ts"
+import * as Dial from "../connection/Dial.ts"
+import * as Reconnect from "../connection/Reconnect.ts"
+import type { Bye } from "../gateway/protocol/ServerMessage.ts"
 import { Asking, type Link } from "./Asking.ts"
-import { Backoff } from "./Backoff.ts"
 import * as ClientError from "./ClientError.ts"
 import * as ClientEvent from "./ClientEvent.ts"
 import * as Connecting from "./Connecting.ts"
@@ -28,7 +27,7 @@ import { Tokens } from "./Tokens.ts"
 /** What a client can be told. */
 export interface Options {
   /** How to reach the gateway; of several the next one is taken when one fails, or sends elsewhere. */
-  readonly dial: Connecting.Dialer | readonly [Connecting.Dialer, ...ReadonlyArray<Connecting.Dialer>]
+  readonly dial: Reconnect.Dialers
   /** A token, or how to have one: then it is had anew for every connection, and before it expires. */
   readonly token?: string | Effect.Effect<string, unknown>
   /** Who this is, for the gateway's log. */
@@ -55,11 +54,9 @@ export const maxConnectBytes = 16 * 1024
 
 /** The parts of a client that is connected. */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { dial, token } = options
-  const dialers = Effect.isEffect(dial) ? ([dial] as const) : dial
+  const { token } = options
   const timeout = Duration.fromInputUnsafe(options.timeout ?? defaultTimeout)
-  const settings = asClient(yield* Settings.current)
-  const random = yield* Random.Random
+  const settings = yield* Dial.settings
   const fork = yield* FiberSet.makeRuntime()
   const events = yield* PubSub.sliding<ClientEvent.ClientEvent>({ capacity: maxEvents, replay: 1 })
   const tell = (event: ClientEvent.ClientEvent) => void PubSub.publishUnsafe(events, event)
@@ -190,21 +187,19 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   let isClosing = false
-  const backoff = new Backoff(() => random.nextDoubleUnsafe())
+  const attemptAgain = Effect.fnUntraced(function* (dial: Dial.Dialer, attempts: number) {
+    tell(ClientEvent.Connecting({ attempt: attempts }))
+    const ending = yield* attempt(dial)
+    const advice = isClosing ? "stop" : adviceOf(ending.bye, Effect.isEffect(token))
+    return { ...ending, advice }
+  })
   const stayConnected = Effect.gen(function* () {
-    for (let attempts = 1, at = 0; ; attempts++) {
-      tell(ClientEvent.Connecting({ attempt: attempts }))
-      const { bye, connectedMs, message } = yield* attempt(dialers[at % dialers.length]!)
-      if (isClosing) return
-      // Without a way to a new token the old one would be shown, and refused, again and again.
-      const isLast = bye?.retry === "never" || (bye?.retry === "reauth" && !Effect.isEffect(token))
-      if (isLast) return end(bye.code, bye.message)
-      if (bye?.retry === "elsewhere" || connectedMs === undefined) at++
-      if (connectedMs !== undefined) attempts = 0
-      const retryInMs = backoff.next({ connectedMs, retry: bye?.retry, waitMs: bye?.waitMs })
-      tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))
-      yield* Effect.sleep(retryInMs)
-    }
+    const { bye, message } = yield* Reconnect.repeat(options.dial, {
+      attempt: attemptAgain,
+      waiting: ({ bye, message }, retryInMs) =>
+        Effect.sync(() => tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))),
+    })
+    if (!isClosing) end(bye?.code, message)
   })
 
   const staying = yield* Effect.forkScoped(stayConnected)
@@ -230,19 +225,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-const noLimit: RateLimit = {
-  framesPerSecond: Infinity,
-  bytesPerSecond: Infinity,
-  heartbeatsPerSecond: Infinity,
-  onExceeded: "close",
+/** What the gateway's last word means to who would come again. */
+const adviceOf = (bye: Bye | undefined, hasNewTokens: boolean): Reconnect.Advice => {
+  // Without a way to a new token the old one would be shown, and refused, again and again.
+  if (bye?.retry === "never" || (bye?.retry === "reauth" && !hasNewTokens)) return "stop"
+  return { atOnce: bye?.retry === "now", elsewhere: bye?.retry === "elsewhere", waitMs: bye?.waitMs }
 }
-
-/** The settings of this place may be those of a server beside it: what guards one against its clients is none of ours. */
-const asClient = (settings: Settings.Settings): Settings.Settings => ({
-  ...settings,
-  deadlines: { ...settings.deadlines, firstFrame: Infinity, firstMessage: Infinity },
-  rateLimit: noLimit,
-})
 
 const expiredCode = 4200
 

@@ -1,6 +1,7 @@
 /**
  * The watch that a connection is raced with: it probes a peer when nothing went one of the two ways for an interval,
  * and ends the connection when nothing comes back. Rings at most three times in an interval, whatever the traffic.
+ * Beside it that of the other side, which probes nobody: it waits to be probed.
  * Holds no fiber and no timer, and knows no frames: its connection sends the probe.
  */
 import * as Context from "effect/Context"
@@ -113,5 +114,52 @@ export class Watch implements Alarm {
     this.#receivedBefore = this.#pulse.receivedBytes()
     this.#pulse.probe()
     alarms.set(this, now + Duration.toMillis(heartbeat.timeout))
+  }
+}
+
+/** What the side that dialled watches. */
+export interface Heard extends Pick<Pulse, "receivedBytes" | "isExcused" | "probe" | "closeUnsafe"> {
+  /** Whether what came waits here to be read, so that a probe among it has no answer yet. */
+  readonly isBusy: () => boolean
+}
+
+/**
+ * The watch over a peer that sends the heartbeats: nothing heard for an interval and its timeout is the end. While this
+ * side is busy, it shows by heartbeats of its own that it lives.
+ */
+export class Listening implements Alarm {
+  deadline = Infinity
+  slot = noSlot
+
+  readonly #heard: Heard
+  readonly #shared: Shared
+  #bytes = -1
+  #at = 0
+
+  /** Starts to watch. */
+  constructor(heard: Heard, shared: Shared) {
+    this.#heard = heard
+    this.#shared = shared
+    this.ringUnsafe(shared.now())
+  }
+
+  stop(): void {
+    this.#shared.alarms.lift(this)
+  }
+
+  ringUnsafe(now: number): void {
+    const { alarms, heartbeat } = this.#shared
+    const intervalMs = Duration.toMillis(heartbeat.interval)
+    const timeoutMs = Duration.toMillis(heartbeat.timeout)
+    const bytes = this.#heard.receivedBytes()
+    const isBusy = this.#heard.isBusy()
+    if (isBusy) this.#heard.probe()
+    if (bytes !== this.#bytes || isBusy || this.#heard.isExcused()) {
+      this.#bytes = bytes
+      this.#at = now
+    }
+    // The first heartbeat may come later, by the jitter of its sender.
+    if (now - this.#at < intervalMs * (1 + heartbeatJitter) + timeoutMs) alarms.set(this, now + timeoutMs / 2)
+    else this.#heard.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))
   }
 }

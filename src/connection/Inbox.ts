@@ -17,6 +17,8 @@ export interface InboxOwner<In> {
   readonly settings: Pick<Settings, "rateLimit" | "now" | "turn">
   /** The codec of this connection, by the first body that is no heartbeat; asked once. */
   codecOf(firstBody: Uint8Array): Codec<In, never>
+  /** Sends a heartbeat, in answer to one. */
+  probe(): void
 }
 
 /** The decoding side of one connection. */
@@ -48,11 +50,14 @@ export class Inbox<In> {
   /** The messages that these chunks complete. */
   take(chunks: ReadonlyArray<Uint8Array>): Array<In> {
     const messages: Array<In> = []
+    const { heartbeats } = this
     this.receivedAt = this.#owner.settings.turn.now()
     for (let i = 0; i < chunks.length && this.failure === undefined; i++) {
       this.#decode(this.#decoder.push(chunks[i]!), messages, this.receivedAt)
       if (this.failure === undefined && this.#decoder.failure !== undefined) this.failure = this.#badFrame()
     }
+    // One answer to all that came together.
+    if (this.heartbeats > heartbeats) this.#answer()
     return messages
   }
 
@@ -62,7 +67,7 @@ export class Inbox<In> {
    */
   takesHeartbeat(chunk: Uint8Array): boolean {
     const { emptyFrame, heartbeat } = this.#owner.protocol
-    if (chunk.length !== emptyFrame?.length || heartbeat !== "empty" || !isSame(chunk, emptyFrame)) return false
+    if (chunk.length !== emptyFrame?.length || heartbeat === "none" || !isSame(chunk, emptyFrame)) return false
     if (this.#decoder.framesDecoded === 0 || this.#decoder.pending !== undefined || this.failure !== undefined)
       return false
     const now = this.#owner.settings.turn.now()
@@ -70,6 +75,7 @@ export class Inbox<In> {
     this.receivedAt = now
     this.frames++
     this.heartbeats++
+    this.#answer()
     return true
   }
 
@@ -127,9 +133,13 @@ export class Inbox<In> {
     return this.#decoder.pending
   }
 
+  #answer(): void {
+    if (this.#owner.protocol.heartbeat === "answered") this.#owner.probe()
+  }
+
   #decode(bodies: ReadonlyArray<Uint8Array>, messages: Array<In>, now: number): void {
     const { protocol } = this.#owner
-    const dropsEmpty = protocol.heartbeat === "empty"
+    const dropsEmpty = protocol.heartbeat !== "none"
     if (this.#held.length > 0) {
       // What came later waits behind what is held.
       for (let i = 0; i < bodies.length; i++) this.#held.push(bodies[i]!)

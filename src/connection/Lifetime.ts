@@ -105,7 +105,7 @@ class Running<In, Out> implements Lifetime, LiveOwner {
   #main: Fiber.Fiber<unknown, unknown> | undefined
   /** The end of the handler's scope, if something waits in it. */
   #tidying: Fiber.Fiber<void> | undefined
-  #watch: Heartbeat.Watch | undefined
+  #watch: Heartbeat.Watch | Heartbeat.Listening | undefined
   /** Of what is forked on demand; most connections never need it. */
   #scope: Scope.Closeable | undefined
   #connection: LiveConnection<In, Out> | undefined
@@ -151,6 +151,7 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     wire.onLostUnsafe((error) => connection.closeUnsafe(CloseReason.WireLost({ error })))
     this.#options.onOpenedUnsafe(connection)
     if (!connection.isOpen) return Effect.void
+    if (protocol.heartbeat === "answered") this.#watch = new Heartbeat.Listening(connection, settings)
     if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
       const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
       this.#watch = new Heartbeat.Watch(connection, settings, draw)

@@ -43,7 +43,7 @@ export interface LiveOwner {
  * fields, and a member that may be taken off it is bound when it is first asked for (bench, idle).
  */
 export class LiveConnection<In, Out>
-  implements Connection<In, Out>, ReaderOwner<In>, OutboxOwner, Heartbeat.Pulse, Sender<Out>
+  implements Connection<In, Out>, ReaderOwner<In>, OutboxOwner, Heartbeat.Pulse, Heartbeat.Heard, Sender<Out>
 {
   readonly id: number
   readonly tls: TlsIdentity | undefined
@@ -141,6 +141,10 @@ export class LiveConnection<In, Out>
 
   isExcused(): boolean {
     return this.#reader.peerEnded || this.wire.pausedUnsafe() || this.#reader.isArriving
+  }
+
+  isBusy(): boolean {
+    return this.wire.unreadUnsafe() > 0
   }
 
   probe(): void {

@@ -28,10 +28,10 @@ export interface Protocol<out In, in out Out> {
   /** Makes frames to the peer; its layout's `maxFrameBytes` is the limit for what goes out. */
   readonly encoder: FrameEncoder.FrameEncoder
   /**
-   * `empty`: a frame without a body is a heartbeat, counts as life and is never a message. `none`: every frame is a
-   * message, and nothing is probed.
+   * `empty`: a frame without a body is a heartbeat, counts as life and is never a message. `answered`: the same for the
+   * side that dialled, which answers each and sends none unasked. `none`: every frame is a message, and nothing is probed.
    */
-  readonly heartbeat: "empty" | "none"
+  readonly heartbeat: "empty" | "answered" | "none"
   /** A frame without a body as it comes from a peer, header and all; undefined where none can be. */
   readonly emptyFrame: Uint8Array | undefined
   /** The last message to a peer, by the reason of the end; undefined says nothing. */
@@ -108,6 +108,13 @@ export const fromCodec = <In, Out>(
     draining: options.draining ?? (() => undefined),
   }
 }
+
+/**
+ * The protocol as the side that dials keeps to it: one side sends heartbeats and the other answers, since an answer looks
+ * like a question.
+ */
+export const dialled = <In, Out>(protocol: Protocol<In, Out>): Protocol<In, Out> =>
+  protocol.heartbeat === "empty" ? { ...protocol, heartbeat: "answered" } : protocol
 
 /** A frame for many, or why there is none. */
 export type Shared = Result.Result<SharedFrame, CodecError | FrameError>

@@ -258,21 +258,23 @@ describe("a bye", () => {
 })
 
 describe("silence", () => {
-  it.effect("is broken by an answer to every heartbeat, and ends the connection after interval and timeout", () =>
-    Effect.gen(function* () {
-      const puppet = yield* Puppet.make
-      const { client, peer } = yield* puppet.client()
-      const events = yield* hear(client.events)
-      yield* pass("34 seconds")
-      peer.wire.writeUnsafe([Buffer.alloc(4)])
-      yield* settled
-      assert.deepStrictEqual(yield* peer.next, { type: "heartbeat" })
-      yield* pass("34 seconds")
-      assert.deepStrictEqual(tags(events.items), ["Connected"])
-      // The watch looks twice in a timeout.
-      yield* pass("7 seconds")
-      assert.strictEqual(events.items[1]?._tag, "Disconnected")
-    }),
+  it.effect(
+    "is broken by an answer to every heartbeat, and ends the connection after interval, jitter and timeout",
+    () =>
+      Effect.gen(function* () {
+        const puppet = yield* Puppet.make
+        const { client, peer } = yield* puppet.client()
+        const events = yield* hear(client.events)
+        yield* pass("34 seconds")
+        peer.wire.writeUnsafe([Buffer.alloc(4)])
+        yield* settled
+        assert.deepStrictEqual(yield* peer.next, { type: "heartbeat" })
+        yield* pass("37 seconds")
+        assert.deepStrictEqual(tags(events.items), ["Connected"])
+        // The watch looks twice in a timeout.
+        yield* pass("6 seconds")
+        assert.strictEqual(events.items[1]?._tag, "Disconnected")
+      }),
   )
 
   it.effect("of a gateway that is busy with nothing is none: an idle client stays", () =>

@@ -14,7 +14,7 @@ const make = (options: { readonly protocol?: typeof texts; readonly heartbeatsPe
   const protocol = options.protocol ?? texts
   const rateLimit = { ...unlimited, onExceeded: "close" as const, ...options }
   const settings = { rateLimit, now: () => 7, turn: new Turn(() => 7) }
-  return new Inbox({ protocol, settings, codecOf: () => protocol.codec })
+  return new Inbox({ protocol, settings, codecOf: () => protocol.codec, probe: () => {} })
 }
 
 const begun = (options?: Parameters<typeof make>[0]) => {

@@ -213,6 +213,7 @@ describe("A rate limit", () => {
     const inbox = new Inbox({
       protocol: texts,
       codecOf: () => texts.codec,
+      probe: () => {},
       settings: { rateLimit, now: () => at, turn: new Turn(() => at) },
     })
     const messages = [inbox.take([frames("a"), frames("b"), frames("c")])]
@@ -229,6 +230,7 @@ describe("A rate limit", () => {
     const inbox = new Inbox({
       protocol: texts,
       codecOf: () => texts.codec,
+      probe: () => {},
       settings: { rateLimit, now: () => 0, turn: new Turn(() => 0) },
     })
     assert.deepStrictEqual(inbox.take(Array.from({ length: 100_000 }, () => frames("a"))), ["a"])

@@ -1,7 +1,9 @@
 /** The examples as people run them: processes, talked to over real sockets. Needs a build. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { frame } from "../support/frames.ts"
+import * as Spawned from "../support/spawned.ts"
 import { dial, example, start } from "./support.ts"
 
 const folder = new URL("../../examples/", import.meta.url)
@@ -89,6 +91,28 @@ describe("chat", () => {
     const why = 'cannot decode message: expected a value with a length of at least 1 at name, got ""'
     assert.deepStrictEqual(await peer.hear(), { type: "bye", why })
     peer.end()
+  })
+})
+
+describe("chat-client", () => {
+  it("prints what is said in its room, and takes its seat again when the server was restarted", async () => {
+    const first = await start("examples/chat")
+    const program = fileURLToPath(new URL("../../build/examples/chat-client.js", import.meta.url))
+    const client = Spawned.start(process.execPath, [program, String(first.port), "Ada", "engines"])
+    const line = (text: string) => client.line(text, (line) => (line === text ? line : undefined))
+    await line("Ada joined: 1 here")
+    await first.stop("SIGKILL")
+    await client.line("wait", (line) => /; trying again in \d+ ms$/.exec(line)?.[0])
+    const second = await start("examples/chat", String(first.port))
+    const ben = await dial(second.port)
+    ben.say({ type: "join", name: "Ben", room: "engines" })
+    while (((await ben.hear()) as { readonly people: number }).people < 2) continue
+    ben.say({ type: "say", text: "welcome back" })
+    await line("Ben: welcome back")
+    // 130 is what a shell says of a program that was interrupted.
+    assert.deepStrictEqual(await client.stop("SIGINT"), { code: 130, signal: null })
+    ben.end()
+    await second.stop()
   })
 })
 

@@ -15,9 +15,9 @@ export interface Example extends Spawned.Spawned {
 }
 
 /** Starts a compiled program, and waits for the line that names its address. */
-export const start = async (program: string): Promise<Example> => {
+export const start = async (program: string, ...args: ReadonlyArray<string>): Promise<Example> => {
   const file = fileURLToPath(new URL(`../../build/${program}.js`, import.meta.url))
-  const spawned = Spawned.start(process.execPath, [file], { hint: "Run npm run build." })
+  const spawned = Spawned.start(process.execPath, [file, ...args], { hint: "Run npm run build." })
   try {
     const port = await spawned.line("listening line", (line) => /listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1])
     return { ...spawned, port: Number(port) }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Backoff, healthyAfterMs } from "../../src/client/Backoff.ts"
+import { Backoff, healthyAfterMs } from "../../src/connection/Backoff.ts"
 
 const failed = { connectedMs: undefined }
 
@@ -18,14 +18,14 @@ describe("a wait", () => {
     assert.strictEqual(backoff.next({ connectedMs: healthyAfterMs }), 500)
   })
 
-  it("begins when the gateway's own has passed", () => {
+  it("begins when what the other side wants waited has passed", () => {
     assert.strictEqual(new Backoff(() => 1).next({ ...failed, waitMs: 5_000 }), 5_500)
     assert.strictEqual(new Backoff(() => 0).next({ ...failed, waitMs: 5_000 }), 5_000)
   })
 
-  it("is none at the advice `now`, once", () => {
+  it("is none at the advice to come at once, once", () => {
     const backoff = new Backoff(() => 1)
-    assert.strictEqual(backoff.next({ ...failed, retry: "now" }), 0)
-    assert.strictEqual(backoff.next({ ...failed, retry: "now" }), 1_000)
+    assert.strictEqual(backoff.next({ ...failed, atOnce: true }), 0)
+    assert.strictEqual(backoff.next({ ...failed, atOnce: true }), 1_000)
   })
 })
