@@ -20,6 +20,7 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   // What the two ends of a connection have in common is the gateway's to say.
   client: ["frame", "codec", "connection", "gateway/protocol", contract],
   gateway: ["frame", "codec", "connection", "server", contract],
+  rpc: ["frame", "codec", "connection", "server", contract],
   cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "transport"],
 }
 

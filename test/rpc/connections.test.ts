@@ -1,0 +1,387 @@
+/** What becomes of calls when connections end, servers leave, limits are passed, and peers are hostile. In memory. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { RpcClientError } from "effect/rpc/RpcClientError"
+import { TestClock } from "effect/testing"
+import * as Heartbeat from "../../src/connection/Heartbeat.ts"
+import type * as Reconnect from "../../src/connection/Reconnect.ts"
+import * as Drain from "../../src/server/Drain.ts"
+import { DialFailed, TransportError } from "../../src/transport/Transport.ts"
+import { closings, listen } from "../support/served.ts"
+import { settled } from "../support/wires.ts"
+import { clientOf, memory, serve } from "./support.ts"
+
+/** The longest wait before a second attempt. */
+const secondAttempt = "500 millis"
+
+/** What a call failed with: the reason's tag and message. */
+const failureOf = <A, E>(effect: Effect.Effect<A, E | RpcClientError>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    const { reason } = error as RpcClientError
+    const tag: string = reason._tag
+    return {
+      tag,
+      message: reason.message,
+      cause: "cause" in reason ? String(reason.cause) : undefined,
+    }
+  })
+
+const started = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+
+const dieOf = (exit: Exit.Exit<unknown, unknown>): string =>
+  Exit.isFailure(exit) ? (Cause.squash(exit.cause) as Error).message : "a success"
+
+describe("a lost connection", () => {
+  it.effect("fails the calls that it had, and the next call goes over the next one", () =>
+    Effect.gen(function* () {
+      const { client, record, server } = yield* serve(memory)
+      const calls = yield* client()
+      const running = yield* started(failureOf(calls.never()))
+      yield* settled
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      assert.deepStrictEqual(yield* Fiber.join(running), {
+        tag: "SocketCloseError",
+        message: "1001: closed by the peer",
+        cause: undefined,
+      })
+      const next = yield* started(calls.add({ a: 1, b: 2 }))
+      yield* settled
+      assert.deepStrictEqual([record.interrupted, next.pollUnsafe()], [["never"], undefined])
+      yield* TestClock.adjust(secondAttempt)
+      assert.strictEqual(yield* Fiber.join(next), 3)
+    }),
+  )
+
+  it.effect("that cannot be made again fails calls at once until it can", () =>
+    Effect.gen(function* () {
+      const { client, dial } = yield* serve(memory)
+      let isDown = true
+      const down = new TransportError({ reason: new DialFailed({ address: "nowhere", code: "ECONNREFUSED" }) })
+      const calls = yield* client({ dial: Effect.suspend(() => (isDown ? Effect.fail(down) : dial)) })
+      const refused = {
+        tag: "SocketOpenError",
+        message: "An error occurred during Open",
+        cause: "TransportError: cannot connect to nowhere: ECONNREFUSED",
+      }
+      assert.deepStrictEqual(yield* failureOf(calls.add({ a: 1, b: 2 })), refused)
+      assert.deepStrictEqual(yield* failureOf(calls.add({ a: 1, b: 2 })), refused)
+      isDown = false
+      yield* TestClock.adjust(secondAttempt)
+      yield* settled
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+    }),
+  )
+
+  it.effect("is told of, as the connection before and after it", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* serve(memory)
+      const told: Array<string> = []
+      const onEvent = (event: Reconnect.Event) => Effect.sync(() => void told.push(event._tag))
+      const calls = yield* client({ onEvent })
+      yield* calls.add({ a: 1, b: 2 })
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      yield* calls.add({ a: 1, b: 2 })
+      assert.deepStrictEqual(told, ["Connecting", "Connected", "Disconnected", "Connecting", "Connected"])
+    }),
+  )
+
+  it.effect("is none as long as heartbeats go both ways", () =>
+    Effect.gen(function* () {
+      const settings = Heartbeat.layer({ interval: "2 seconds", timeout: "1 second" })
+      const { client, events } = yield* serve(memory, { settings })
+      const calls = yield* client()
+      const running = yield* started(calls.never())
+      for (let second = 0; second < 60; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* settled
+      }
+      assert.deepStrictEqual([closings(events), running.pollUnsafe()], [[], undefined])
+    }),
+  )
+})
+
+describe("a server that leaves", () => {
+  const settings = Drain.layer({ grace: "10 seconds", timeout: "1 second" })
+
+  it.effect("ends the calls that run, and is sent no other", () =>
+    Effect.gen(function* () {
+      const [leaving, staying] = [yield* serve(memory, { settings }), yield* serve(memory)]
+      const calls = yield* leaving.client({ dial: [leaving.dial, staying.dial] })
+      const running = yield* started(calls.never())
+      yield* settled
+      const stopping = yield* started(leaving.stop)
+      yield* settled
+      const next = yield* started(calls.never())
+      yield* TestClock.adjust("9 seconds")
+      yield* settled
+      const inBetween = [leaving.record.began.length, staying.record.began.length, running.pollUnsafe()]
+      yield* Deferred.succeed(leaving.record.release, undefined)
+      yield* Fiber.join(running)
+      yield* TestClock.adjust(secondAttempt)
+      yield* settled
+      // Before its grace is over: nobody is left.
+      assert.isDefined(stopping.pollUnsafe())
+      assert.deepStrictEqual(inBetween, [1, 0, undefined])
+      assert.deepStrictEqual([leaving.record.interrupted, staying.record.began], [[], ["never"]])
+      yield* Fiber.interrupt(next)
+    }),
+  )
+
+  it.effect("is left at once by who asks nothing", () =>
+    Effect.gen(function* () {
+      const { client, events, stop } = yield* serve(memory, { settings })
+      const calls = yield* client()
+      yield* calls.add({ a: 1, b: 2 })
+      yield* stop
+      assert.deepStrictEqual(closings(events), ["PeerClosed"])
+    }),
+  )
+
+  it.effect("interrupts the calls that still run after its grace, and their clients know", () =>
+    Effect.gen(function* () {
+      const { client, events, record, stop } = yield* serve(memory, { settings })
+      const calls = yield* client()
+      const running = yield* started(failureOf(calls.never()))
+      yield* settled
+      yield* started(stop)
+      yield* settled
+      const waiting = yield* started(failureOf(calls.add({ a: 1, b: 2 })))
+      yield* TestClock.adjust("9999 millis")
+      yield* settled
+      const before = [running.pollUnsafe(), waiting.pollUnsafe(), record.interrupted.length]
+      yield* TestClock.adjust("1 second")
+      yield* settled
+      const ended = { tag: "SocketCloseError", message: "1001: closed by the peer", cause: undefined }
+      assert.deepStrictEqual(before, [undefined, undefined, 0])
+      assert.deepStrictEqual([yield* Fiber.join(running), yield* Fiber.join(waiting)], [ended, ended])
+      assert.deepStrictEqual([record.interrupted, closings(events)], [["never"], ["Draining"]])
+    }),
+  )
+})
+
+describe("whoever calls again after a loss", () => {
+  it.effect("is answered over the next connection, and runs once", () =>
+    Effect.gen(function* () {
+      const leaving = yield* serve(memory, { settings: Drain.layer({ grace: "1 second", timeout: "1 second" }) })
+      const staying = yield* serve(memory)
+      const calls = yield* leaving.client({ dial: [leaving.dial, staying.dial] })
+      const again = Effect.catch(calls.never(), () => calls.never())
+      const running = yield* started(again)
+      yield* settled
+      yield* started(leaving.stop)
+      yield* settled
+      const waiting = yield* started(again)
+      yield* TestClock.adjust("2 seconds")
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      yield* settled
+      assert.deepStrictEqual([leaving.record.began, staying.record.began], [["never"], ["never", "never"]])
+      yield* Deferred.succeed(staying.record.release, undefined)
+      yield* Fiber.join(running)
+      yield* Fiber.join(waiting)
+    }),
+  )
+})
+
+describe("a call that was ended with all others of its client", () => {
+  it.effect("is not sent when there is a connection again", () =>
+    Effect.gen(function* () {
+      const { protocol, record, server } = yield* serve(memory)
+      const shared = yield* protocol()
+      const [first, second] = [yield* clientOf(shared), yield* clientOf(shared)]
+      // Clients lose their calls one after the other: this call of the second is made in between.
+      const between = yield* started(Effect.catch(first.never(), () => failureOf(second.echo({ text: "between" }))))
+      yield* settled
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      yield* settled
+      assert.deepStrictEqual(yield* Fiber.join(between), {
+        tag: "SocketCloseError",
+        message: "1001: closed by the peer",
+        cause: undefined,
+      })
+      assert.deepStrictEqual(record.began, ["never"])
+      assert.strictEqual(yield* second.echo({ text: "after" }), "after")
+      assert.deepStrictEqual([...server.registry.connections()][0]?.framesReceived, 1)
+    }),
+  )
+})
+
+describe("a limit", () => {
+  it.effect("of calls at the same time ends the one too many, and no other", () =>
+    Effect.gen(function* () {
+      const { client, record } = yield* serve(memory, { server: { maxCalls: 2 } })
+      const [calls, others] = [yield* client(), yield* client()]
+      const [first, second] = [yield* started(calls.never()), yield* started(calls.never())]
+      yield* settled
+      const third = yield* Effect.exit(calls.add({ a: 1, b: 2 }))
+      assert.strictEqual(dieOf(third), "too many calls at the same time: 2 are allowed")
+      assert.strictEqual(yield* others.add({ a: 1, b: 2 }), 3)
+      yield* Fiber.interrupt(first)
+      yield* settled
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+      assert.deepStrictEqual([record.began.length, second.pollUnsafe()], [2, undefined])
+    }),
+  )
+
+  it.effect("of calls at the same time counts none that died", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory, { server: { maxCalls: 2 } })
+      const calls = yield* client()
+      const deaths = yield* Effect.forEach([1, 2, 3], () => Effect.map(Effect.exit(calls.die()), dieOf))
+      assert.deepStrictEqual(deaths, ["a bug", "a bug", "a bug"])
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+    }),
+  )
+
+  it.effect("of bytes holds for calls before they are sent", () =>
+    Effect.gen(function* () {
+      const { client, events } = yield* serve(memory, { client: { maxFrameBytes: 1_000 } })
+      const calls = yield* client()
+      const running = yield* started(calls.never())
+      // As many bytes as a body has beside the text.
+      const { message } = yield* failureOf(calls.echo({ text: "x".repeat(1_000) }))
+      const extra = Number(/of (\d+)/.exec(message)?.[1]) - 1_000
+      const exact = "x".repeat(1_000 - extra)
+      assert.strictEqual(yield* calls.echo({ text: exact }), exact)
+      assert.strictEqual((yield* failureOf(calls.echo({ text: `${exact}x` }))).tag, "RpcClientDefect")
+      assert.deepStrictEqual([running.pollUnsafe(), closings(events)], [undefined, []])
+    }),
+  )
+
+  it.effect("of bytes ends a call whose answer is longer, and no other", () =>
+    Effect.gen(function* () {
+      const { client, events } = yield* serve(memory, { server: { maxFrameBytes: 1_000 } })
+      const calls = yield* client()
+      const running = yield* started(calls.never())
+      const fits = yield* calls.repeat({ text: "x", times: 900 })
+      const tooLong = dieOf(yield* Effect.exit(calls.repeat({ text: "x", times: 1_000 })))
+      assert.strictEqual(fits, "x".repeat(900))
+      assert.match(tooLong, /^frame of 10\d\d bytes is over the limit of 1000/)
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+      assert.deepStrictEqual([running.pollUnsafe(), closings(events)], [undefined, []])
+    }),
+  )
+
+  it.effect("of bytes is that of the larger, or the peer that is over it is gone", () =>
+    Effect.gen(function* () {
+      const { client, events } = yield* serve(memory, { server: { maxFrameBytes: 1_000 } })
+      const [calls, others] = [yield* client(), yield* client()]
+      const running = yield* started(others.never())
+      const lost = yield* failureOf(calls.echo({ text: "x".repeat(1_000) }))
+      yield* settled
+      assert.deepStrictEqual([lost.tag, closings(events)], ["SocketCloseError", ["BadFrame"]])
+      assert.isUndefined(running.pollUnsafe())
+    }),
+  )
+
+  it.effect("of a megabyte is what there is otherwise, both ways", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory)
+      const calls = yield* client()
+      const text = "x".repeat(1024 * 1024 - 200)
+      assert.strictEqual(yield* calls.echo({ text }), text)
+      assert.strictEqual((yield* failureOf(calls.echo({ text: `${text}${text}` }))).tag, "RpcClientDefect")
+    }),
+  )
+})
+
+describe("a hostile peer", () => {
+  const hostile: Readonly<Record<string, ReadonlyArray<string>>> = {
+    "sends no JSON": ["{"],
+    "sends null": ["null"],
+    "sends what has no tag": ['{"id":1}'],
+    "sends a tag of no message": ['{"_tag":"Exit","requestId":1}'],
+    "names a call by an object": ['{"_tag":"Request","id":{},"tag":"add","payload":{},"headers":[]}'],
+    "sends no headers": ['{"_tag":"Request","id":1,"tag":"add","payload":{}}'],
+    "sends headers that are none": ['{"_tag":"Request","id":1,"tag":"add","payload":{},"headers":[["a"]]}'],
+    "uses an id twice": [
+      '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
+      '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
+    ],
+  }
+
+  for (const [name, bodies] of Object.entries(hostile)) {
+    it.effect(`${name}, and is gone, and nobody else`, () =>
+      Effect.gen(function* () {
+        const { client, dial, events } = yield* serve(memory)
+        const calls = yield* client()
+        const running = yield* started(calls.never())
+        const peer = yield* listen(yield* dial)
+        peer.say(...bodies)
+        yield* settled
+        assert.deepStrictEqual([closings(events), peer.state()], [["BadMessage"], "fin"])
+        assert.deepStrictEqual([running.pollUnsafe(), yield* calls.add({ a: 1, b: 2 })], [undefined, 3])
+      }),
+    )
+  }
+
+  const answered: Readonly<Record<string, readonly [said: string, heard: string]>> = {
+    "asks for what there is not": [
+      '{"_tag":"Request","id":1,"tag":"__proto__","payload":{},"headers":[]}',
+      '{"_tag":"Exit","requestId":1,"exit":{"_tag":"Failure","cause":[{"_tag":"Die","defect":"Unknown request tag: __proto__"}]}}',
+    ],
+    pings: ['{"_tag":"Ping"}', '{"_tag":"Pong"}'],
+  }
+
+  for (const [name, [said, heard]] of Object.entries(answered)) {
+    it.effect(`${name}, and is answered`, () =>
+      Effect.gen(function* () {
+        const { dial, events } = yield* serve(memory)
+        const peer = yield* listen(yield* dial)
+        peer.say(said)
+        yield* settled
+        assert.deepStrictEqual([peer.heard, closings(events)], [[heard], []])
+      }),
+    )
+  }
+
+  it.effect("that does not read is waited for, and its stream with it", () =>
+    Effect.gen(function* () {
+      const { dial, record } = yield* serve(memory)
+      const wire = yield* dial
+      const peer = yield* listen(wire)
+      peer.say('{"_tag":"Request","id":1,"tag":"count","payload":{"to":1000000},"headers":[]}')
+      yield* settled
+      const [produced, heard] = [record.produced, peer.heard.length]
+      yield* settled
+      // It acknowledges nothing.
+      assert.deepStrictEqual([record.produced, peer.heard.length], [produced, heard])
+      assert.isBelow(produced, 10_000)
+    }),
+  )
+})
+
+describe("a hostile server", () => {
+  it.effect("that answers nonsense is left, and its calls fail", () =>
+    Effect.gen(function* () {
+      const { dial, client } = yield* serve(memory)
+      const other = yield* memory
+      const nonsense = Effect.gen(function* () {
+        const wire = yield* other.dial
+        const [accepted] = yield* Effect.orDie(other.transport.accept)
+        const peer = yield* listen(accepted)
+        peer.say('"nonsense"')
+        return wire
+      })
+      const calls = yield* client({ dial: [nonsense, dial] })
+      const lost = yield* failureOf(calls.add({ a: 1, b: 2 }))
+      assert.deepStrictEqual(
+        [lost.tag, lost.cause],
+        ["SocketReadError", 'ConnectionError: cannot decode message: expected a message of RPC, got "nonsense"'],
+      )
+      const next = yield* started(Stream.runCollect(calls.count({ to: 3 })))
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      assert.deepStrictEqual(yield* Fiber.join(next), [1, 2, 3])
+    }),
+  )
+})
