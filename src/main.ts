@@ -1,19 +1,33 @@
 #!/usr/bin/env node
 /**
- * `longline`: flags, environment and file to a configuration, that to layers, and the layers run until a signal.
- * Only composes. SIGTERM and SIGINT drain; a second signal ends the drain at once.
+ * `longline`: the command that was asked for, on Node. To serve is flags, environment and file to a configuration, that to
+ * layers, and the layers run until a signal: SIGTERM and SIGINT drain; a second signal ends the drain at once.
+ * Only composes.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Command from "effect/cli/Command"
 import * as Cli from "./cli/Cli.ts"
-import * as Gateway from "./cli/Gateway.ts"
-import * as Process from "./cli/Process.ts"
-import * as Serve from "./cli/Serve.ts"
-import * as Drain from "./server/Drain.ts"
+import * as Verbs from "./cli/Verbs.ts"
+import { version } from "./cli/Version.ts"
 
-Cli.run(
-  Serve.command((config) => Effect.catch(Layer.launch(Gateway.layer(config)), Process.startFailed)),
-  { version: Process.version },
-).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain({ teardown: Drain.teardown }))
+const verb = process.argv[2]
+
+if (Verbs.isTalking(verb)) {
+  const command = Command.make("longline").pipe(Command.withSubcommands([await Verbs.one(verb)]))
+  NodeRuntime.runMain(Effect.provide(Cli.run(command, { version }), NodeServices.layer))
+} else {
+  const [Root, Gateway, Process, Drain] = await Promise.all([
+    import("./cli/Root.ts"),
+    import("./cli/Gateway.ts"),
+    import("./cli/Process.ts"),
+    import("./server/Drain.ts"),
+  ])
+  const command = Root.command(
+    (config) => Effect.catch(Layer.launch(Gateway.layer(config)), Process.startFailed),
+    await Verbs.all(),
+  )
+  NodeRuntime.runMain(Effect.provide(Cli.run(command, { version }), NodeServices.layer), { teardown: Drain.teardown })
+}

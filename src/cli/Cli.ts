@@ -77,10 +77,9 @@ const describe = (error: CliError.NonShowHelpErrors, help: HelpDoc.HelpDoc): str
     case "UnrecognizedOption":
       return `unknown flag ${error.option}; ${advice(error, help)}`
     case "InvalidValue":
-      // Values are judged by the configuration: only their number is the library's to refuse.
-      return error.value === ""
-        ? `--${error.option} needs a value: ${error.expected}`
-        : `--${error.option} has ${error.value}; it must have ${error.expected}`
+      return invalid(error)
+    case "MissingArgument":
+      return `<${error.argument}> must be given`
     case "UnknownSubcommand":
       return `unknown command ${error.subcommand}; ${guess(error.suggestions)}`
     case "UnexpectedArgument":
@@ -88,6 +87,14 @@ const describe = (error: CliError.NonShowHelpErrors, help: HelpDoc.HelpDoc): str
     default:
       return error.message
   }
+}
+
+const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
+  const name = kind === "flag" ? `--${option}` : `<${option}>`
+  if (value === "") return `${name} needs a value: ${expected}`
+  // Not a value, but how often there is one.
+  if (value.endsWith(" occurrences")) return `${name} has ${value}; it must have ${expected}`
+  return `${name} is ${JSON.stringify(value)}; it must be ${expected}`
 }
 
 /** The shortest part of a flag's name that is worth a guess. */

@@ -23,10 +23,11 @@ export const complainOfAll = (mistakes: Mistakes): Effect.Effect<void> =>
   Effect.forEach(mistakes, ({ message }) => complain(message), { discard: true })
 
 /** Prints what has to be corrected, and ends the command with exit code 2. */
-export const mistaken = (message: string): Effect.Effect<never, CommandFailed> => fail(message, usageExitCode)
+export const mistaken = (message: string): Effect.Effect<never, CommandFailed> => failed(message, usageExitCode)
 
 /** Prints why the answer is no, and ends the command with exit code 1. */
-export const rejected = (message: string): Effect.Effect<never, CommandFailed> => fail(message, 1)
+export const rejected = (message: string): Effect.Effect<never, CommandFailed> => failed(message, 1)
 
-const fail = (message: string, exitCode: number) =>
+/** Prints why, and ends the command with an exit code of its own. */
+export const failed = (message: string, exitCode: number): Effect.Effect<never, CommandFailed> =>
   Effect.andThen(complain(message), Effect.fail(new CommandFailed({ exitCode })))

@@ -29,6 +29,7 @@ import * as TlsTransport from "../transport/TlsTransport.ts"
 import { Transport } from "../transport/Transport.ts"
 import * as WebSocketTransport from "../transport/WebSocketTransport.ts"
 import * as Process from "./Process.ts"
+import { version } from "./Version.ts"
 
 /** The gateway with everything that it needs. Fails with what a person can mend before it starts. */
 export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartError, FileSystem.FileSystem> =>
@@ -41,7 +42,7 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     maxSubscriptions: config.limits.maxSubscriptions,
     maxServices: config.limits.maxServices,
     maxRequests: config.limits.maxRequests,
-    server: { name: "longline", version: Process.version },
+    server: { name: "longline", version },
   }).pipe(
     Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),
     Layer.provide([

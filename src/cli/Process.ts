@@ -1,5 +1,5 @@
 /**
- * What the process is to the outside: its version, its second signal, how it says that it cannot start.
+ * What the process is to the outside: its descriptors, its second signal, how it says that it cannot start.
  * Decides nothing about the server: a drain asks here for the second signal.
  */
 import * as Data from "effect/Data"
@@ -11,11 +11,6 @@ import type { AuthConfigError } from "../gateway/auth/AuthConfig.ts"
 import type { DirectoryError } from "../gateway/engine/DataDirectory.ts"
 import { maxGoodbyes, maxRefusalsTold } from "../server/Server.ts"
 import type { TransportError } from "../transport/Transport.ts"
-
-/** The version in package.json. */
-export const version = (
-  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { readonly version: string }
-).version
 
 /** Descriptors that a gateway needs beside those of its connections: its own, goodbyes and refusals under way. */
 const spareDescriptors = 64 + maxGoodbyes + maxRefusalsTold

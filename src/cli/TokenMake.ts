@@ -7,7 +7,6 @@ import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Record from "effect/Record"
 import * as Command from "effect/cli/Command"
@@ -24,6 +23,7 @@ import * as AuthSettings from "../gateway/config/AuthSettings.ts"
 import * as DurationText from "../gateway/config/DurationText.ts"
 import * as Setting from "../gateway/config/Setting.ts"
 import { type CommandFailed, mistaken } from "./Complaint.ts"
+import * as Files from "./Files.ts"
 
 const text = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description))
@@ -127,14 +127,14 @@ const keyOf = Effect.fnUntraced(function* (given: Given) {
     if (Option.isSome(given.secretFile)) {
       return yield* mistaken("--secret-file must be left out when --private-key-file is given")
     }
-    const pem = Buffer.from(yield* readFile("--private-key-file", given.privateKeyFile.value))
+    const pem = Buffer.from(yield* Files.read("--private-key-file", given.privateKeyFile.value))
     return yield* Effect.catch(
       Effect.try(() => createPrivateKey(pem)),
       () => mistaken("--private-key-file must name a PEM private key without a passphrase"),
     )
   }
   const file = Option.isSome(given.secretFile) ? given.secretFile.value : yield* variable(AuthSettings.auth.secretFile)
-  if (file !== undefined) return createSecretKey(secretOf(yield* readFile("--secret-file", file)))
+  if (file !== undefined) return createSecretKey(secretOf(yield* Files.read("--secret-file", file)))
   const secret = yield* variable(AuthSettings.auth.secret)
   if (secret !== undefined) return createSecretKey(Buffer.from(secret))
   return yield* mistaken("--secret-file or --private-key-file must be given: there is no key to sign with")
@@ -143,14 +143,6 @@ const keyOf = Effect.fnUntraced(function* (given: Given) {
 /** What the gateway's own environment says: whoever makes tokens for it on the same machine need not say it again. */
 const variable = (setting: Setting.Setting<unknown>): Effect.Effect<string | undefined> =>
   Effect.map(Effect.orDie(Config.option(Config.String(Setting.environmentName(setting)))), Option.getOrUndefined)
-
-const readFile = (flag: string, path: string) =>
-  FileSystem.FileSystem.use((fs) => fs.readFile(path)).pipe(
-    Effect.catch(({ reason }) => {
-      const why = reason.cause instanceof Error ? reason.cause.message : reason.message
-      return mistaken(`${flag} is ${JSON.stringify(path)}; it must be a file that can be read (${why})`)
-    }),
-  )
 
 /** The algorithm that is asked for, or the first that fits the key. */
 const algorithmOf = Effect.fnUntraced(function* ({ algorithm }: Given, key: KeyObject) {

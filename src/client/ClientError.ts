@@ -35,7 +35,10 @@ export class Offline extends Data.TaggedError("Offline")<{ readonly maxWaiting: 
   }
 }
 
-/** The client is over: it was closed, or the gateway said that it should not come again (`code` is its bye's). */
+/**
+ * The client is over: it was closed, the gateway said that it should not come again (`code` is its bye's), or its first
+ * connection failed as often as it may (`firstAttempts`).
+ */
 export class Ended extends Data.TaggedError("Ended")<{
   readonly code: number | undefined
   readonly message: string

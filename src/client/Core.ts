@@ -38,6 +38,8 @@ export interface Options {
   readonly connectTimeout?: Duration.Input
   /** Messages that may wait while there is no connection. Default: 0, they fail with `Offline`. */
   readonly offlineQueue?: number
+  /** Attempts at the first connection, after which the client has ended. Default: as many as it takes. */
+  readonly firstAttempts?: number
 }
 
 /** How long answers, and connecting, may take. */
@@ -187,10 +189,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   let isClosing = false
+  let firstAttempts = options.firstAttempts ?? Infinity
   const attemptAgain = Effect.fnUntraced(function* (dial: Dial.Dialer, attempts: number) {
     tell(ClientEvent.Connecting({ attempt: attempts }))
     const ending = yield* attempt(dial)
-    const advice = isClosing ? "stop" : adviceOf(ending.bye, Effect.isEffect(token))
+    if (ending.connectedMs !== undefined) firstAttempts = Infinity
+    const isLast = isClosing || attempts >= firstAttempts
+    const advice = isLast ? "stop" : adviceOf(ending.bye, Effect.isEffect(token))
     return { ...ending, advice }
   })
   const stayConnected = Effect.gen(function* () {

@@ -13,7 +13,8 @@ import * as Terminal from "effect/Terminal"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as Cli from "../../src/cli/Cli.ts"
-import * as Serve from "../../src/cli/Serve.ts"
+import * as Root from "../../src/cli/Root.ts"
+import * as Verbs from "../../src/cli/Verbs.ts"
 import type { GatewayConfig } from "../../src/gateway/config/GatewayConfig.ts"
 
 export interface Given {
@@ -42,12 +43,12 @@ export interface Outcome {
 export const longline = (given: Given): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     let config: GatewayConfig | undefined
-    const command = Serve.command((loaded) =>
+    const run = (loaded: GatewayConfig) =>
       Effect.suspend(() => {
         config = loaded
         return given.serve ?? Effect.void
-      }),
-    )
+      })
+    const command = Root.command(run, yield* Effect.promise(() => Verbs.all()))
     const exit = yield* Effect.exit(Cli.run(command, { version: "1.2.3" }).pipe(Effect.provide(platform(given))))
     let exitCode = -1
     Runtime.defaultTeardown(exit, (code) => (exitCode = code))
