@@ -53,7 +53,8 @@ const decoders = new Map<unknown, (value: unknown) => Result.Result<unknown, Cod
 )
 
 const read = (value: unknown): Result.Result<Inbound, CodecError> => {
-  if (typeof value !== "object" || value === null) return Result.fail(unreadable("one JSON object", value))
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return Result.fail(unreadable("one JSON object", value))
   const object = value as JsonObject
   const decode = decoders.get(object["type"])
   if (decode === undefined) return Result.succeed({ type: "unknown" })

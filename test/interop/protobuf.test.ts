@@ -11,6 +11,7 @@ import * as FrameLayout from "../../src/frame/FrameLayout.ts"
 import { frame } from "../support/frames.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Peer from "../support/peer.ts"
+import * as Vectors from "../support/vectors.ts"
 
 const folder = fileURLToPath(new URL("../../src/gateway/protocol/", import.meta.url))
 
@@ -66,6 +67,20 @@ const start = async () => {
 
 const channel = "news ü"
 const connect = `connect { id: 1 version: 1 client { name: "protoc" version: "3" } }`
+
+describe("protoc reads and writes the vectors of", () => {
+  const files = { "client-messages.json": Vectors.clientMessages, "server-messages.json": Vectors.serverMessages }
+  it.each(Object.entries(files))("%s", (_, vectors) => {
+    for (const { name, protobuf, readOnly } of Vectors.good(vectors)) {
+      if (!readOnly)
+        assert.strictEqual(
+          Vectors.hexOf(protoc("encode", protoc("decode", Vectors.bytesOf(protobuf!)))),
+          protobuf,
+          name,
+        )
+    }
+  })
+})
 
 describe("a client that writes and reads by protoc", () => {
   it("connects, and shares a channel with a client that speaks JSON", async () => {
