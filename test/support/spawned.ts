@@ -32,14 +32,21 @@ export interface Options {
   readonly hint?: string
   /** Added to the environment of the test. */
   readonly env?: Readonly<Record<string, string>>
+  /** What it reads on standard input, to the end. Default: nothing. */
+  readonly input?: string
+  /** Where it runs. Default: where the test does. */
+  readonly cwd?: string
 }
 
 /** Starts a program. That it could not be started is what the waits then fail with. */
 export const start = (command: string, args: ReadonlyArray<string>, options: Options = {}): Spawned => {
   const child = spawn(command, args, {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
   })
+  // One that is gone before it has read everything is not this side's fault.
+  child.stdin.on("error", () => {}).end(options.input)
   const lines: Array<string> = []
   const errorLines: Array<string> = []
   const waiting = new Set<() => void>()

@@ -1,0 +1,3 @@
+module longline
+
+go 1.19

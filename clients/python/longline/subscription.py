@@ -1,0 +1,77 @@
+"""One channel as its listener follows it: each publication once and in order, over connections (protocol.md, section 9).
+
+Sends nothing: it says when the channel has to be joined again. Where something is lost, the listener is told.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Subscription:
+    """Hands on `subscribed` (after each reconnect, too), `publication`, `gap`, `presenceChanged` and `unsubscribed`."""
+
+    def __init__(self, channel: str, listener: Callable[[Message], None], options: Message) -> None:
+        self.channel, self._listener = channel, listener
+        self._options = {name: value for name, value in options.items() if name != "position" and value is not None}
+        #: Told of the error that the server answers with in place of `subscribed`.
+        self.refused: Callable[[Exception], object] = lambda error: None
+        #: The last offset seen, and its epoch.
+        self.position: Message | None = options.get("position")
+        #: Nothing of the channel counts between the question and its answer.
+        self.is_joined = False
+        self._unheard: set[int] = set()
+
+    @property
+    def entry(self) -> Message:
+        """What to ask for, from where the listener stands."""
+        at = {} if self.position is None else {"position": self.position}
+        return {"channel": self.channel, **at, **self._options}
+
+    def joined(self, answer: Message) -> None:
+        """The answer to that. On `recovered: no` the listener has missed what lies before its position."""
+        self.is_joined = True
+        self._unheard.clear()
+        publications = answer["publications"]
+        if not answer.get("more"):
+            self.position = answer["position"]
+        elif publications:  # the rest comes behind, and is recognized by what it follows
+            self.position = _position_of(publications[-1])
+        self._listener({name: value for name, value in answer.items() if name != "publications"})
+        for publication in publications:
+            self._listener(publication)
+
+    def received(self, message: Message) -> bool:
+        """Whether the channel has to be joined again: something is missing before this publication."""
+        if not self.is_joined:
+            return False
+        match message["type"]:
+            case "publication":
+                return self._published(message)
+            case "gap":
+                self.position = {**self.position, "offset": max(self.position["offset"], message["to"])}
+        self._listener(message)
+        return False
+
+    def told_unheard(self, offset: int) -> None:
+        """An offset told in `published` that is not heard here (`echo: false`): the next publication follows it."""
+        if self.is_joined and offset > self.position["offset"]:
+            self._unheard.add(offset)
+
+    def _published(self, publication: Message) -> bool:
+        known, last = self.position["epoch"], self.position["offset"]
+        epoch, offset, previous = publication["epoch"], publication["offset"], publication["previous"]
+        if epoch == known and offset <= last:
+            return False
+        if epoch != known or (previous > last and previous not in self._unheard):
+            self.is_joined = False
+            return True
+        self.position = _position_of(publication)
+        self._unheard = {unheard for unheard in self._unheard if unheard > offset}
+        self._listener(publication)
+        return False
+
+
+def _position_of(publication: Message) -> Message:
+    return {"offset": publication["offset"], "epoch": publication["epoch"]}
