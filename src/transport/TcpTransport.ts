@@ -45,10 +45,13 @@ export interface UnixOptions extends ListenOptions {
   readonly mode?: number | undefined
 }
 
-/** Whom to dial: a tcp or a unix address, and how long the system may take (10 seconds by default). */
+/** Whom to dial, from an address of this machine if one is named, and how long the system may take (10 seconds by default). */
 export type DialOptions = BoundsOptions & {
   readonly timeout?: Duration.Input | undefined
-} & ({ readonly host: string; readonly port: number } | { readonly path: string })
+} & (
+    | { readonly host: string; readonly port: number; readonly localAddress?: string | undefined }
+    | { readonly path: string }
+  )
 
 /** Connections waiting in the system. A storm of reconnecting clients loses SYNs, one second each, beyond it. */
 export const defaultBacklog = 4096
@@ -95,7 +98,12 @@ export const dialSocket = (
       Effect.sync(() =>
         "path" in options
           ? Net.connect({ path: options.path, ...NodeListener.socketOptions })
-          : Net.connect({ host: options.host, port: options.port, ...NodeListener.socketOptions }),
+          : Net.connect({
+              host: options.host,
+              port: options.port,
+              ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+              ...NodeListener.socketOptions,
+            }),
       ),
       (socket) => Effect.sync(() => NodeWire.resetUnsafe(socket)),
     )

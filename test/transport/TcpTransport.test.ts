@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport, type TransportError } from "../../src/transport/Transport.ts"
+import { hostOf, Transport, type TransportError } from "../../src/transport/Transport.ts"
 import { acceptOne, portOf, readBytes, temporaryFolder } from "../support/wires.ts"
 
 const summary = ({ message, reason }: TransportError) => [
@@ -78,6 +78,16 @@ describe("TcpTransport", () => {
 })
 
 describe("TcpTransport on unix sockets", () => {
+  it.live("dials from the address that is named", () =>
+    Effect.gen(function* () {
+      const transport = yield* TcpTransport.make({ port: 0 })
+      const port = portOf(transport.address)
+      yield* TcpTransport.dial({ host: "127.0.0.1", port, localAddress: "127.0.0.77" })
+      const { peer } = yield* acceptOne(transport)
+      assert.strictEqual(hostOf(peer), "127.0.0.77")
+    }),
+  )
+
   it.live("makes the socket file with the mode asked for, and removes it when it closes", () =>
     Effect.gen(function* () {
       const path = yield* socketPath
