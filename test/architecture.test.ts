@@ -21,7 +21,9 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   client: ["frame", "codec", "connection", "gateway/protocol", contract],
   gateway: ["frame", "codec", "connection", "server", contract],
   rpc: ["frame", "codec", "connection", "server", contract],
-  cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "transport"],
+  // A load knows the wire and not the client: what a client does to be kind to its user would be measured with it.
+  load: ["frame", contract],
+  cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "load", "transport"],
 }
 
 /** The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, its requests the queue of alarms. */

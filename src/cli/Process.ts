@@ -28,7 +28,7 @@ export const checkDescriptors = (maxConnections: number): Effect.Effect<void> =>
   })
 
 /** The soft limit, where the system tells it (Linux). */
-const descriptorLimit = (): number => {
+export const descriptorLimit = (): number => {
   try {
     return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? Infinity)
   } catch {

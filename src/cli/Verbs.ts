@@ -13,6 +13,7 @@ export const talking = {
   pres: () => import("./Pres.ts"),
   watch: () => import("./Watch.ts"),
   rtt: () => import("./Rtt.ts"),
+  bench: () => import("./Bench.ts"),
   context: () => import("./Context.ts"),
 }
 
