@@ -2,7 +2,7 @@
  * What came of a load, as far as one worker or all of them know: counts, latencies, and what went wrong in words.
  * Judges nothing.
  */
-import { Latencies, type Summary } from "./Latencies.ts"
+import { type Encoded as EncodedLatencies, Latencies, type Summary } from "./Latencies.ts"
 import type { ScenarioName } from "./Plan.ts"
 
 /** What is counted, by the names that people write, each with what it is. */
@@ -52,7 +52,7 @@ export interface Problem {
 /** Figures on their way from a worker. */
 export interface Encoded {
   readonly counts: Readonly<Record<CountName, number>>
-  readonly latencies: ReadonlyArray<readonly [Measure, string]>
+  readonly latencies: ReadonlyArray<readonly [Measure, EncodedLatencies]>
   readonly problems: ReadonlyArray<readonly [string, number]>
 }
 

@@ -33,9 +33,10 @@ export const make = (run: string): Stamps => {
   let fillings = ""
   return {
     write: ({ at, sequence, source }, bytes) => {
-      if (fillings.length < bytes) fillings = filling.repeat(Math.ceil(bytes / filling.length))
+      const length = Math.max(leastBytes, bytes)
+      if (fillings.length < length) fillings = filling.repeat(Math.ceil(length / filling.length))
       const head = `${marker}${source} ${sequence} ${at} `
-      return `${head}${fillings.slice(0, Math.max(leastBytes, bytes) - head.length - 1)}"`
+      return `${head}${fillings.slice(0, length - head.length - 1)}"`
     },
     find: (body) => {
       const found = Buffer.from(body.buffer, body.byteOffset, body.length).indexOf(needle)
