@@ -13,6 +13,8 @@ export interface Exit {
 
 /** A program that runs. `lines` and `errorLines` grow while it does. */
 export interface Spawned {
+  /** Undefined for a program that could not be started. */
+  readonly pid: number | undefined
   readonly lines: ReadonlyArray<string>
   readonly errorLines: ReadonlyArray<string>
   /** The first value other than `undefined` that `pick` makes of a line, of those printed already and those to come. */
@@ -105,7 +107,7 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
     return exit
   }
 
-  return { lines, errorLines, line, exited, stop }
+  return { pid: child.pid, lines, errorLines, line, exited, stop }
 }
 
 /** Not `node:readline`: since Node 24 it takes U+2028, which JSON may hold, for the end of a line. */

@@ -1,0 +1,64 @@
+/** `longline bench` as people run it, on sockets, against a gateway in a process of its own. Asserts no time. */
+import { assert, describe, it } from "@effect/vitest"
+import { onTestFinished } from "vitest"
+import * as Gateway from "../support/gateway.ts"
+import * as Spawned from "../support/spawned.ts"
+
+/** What must hold of a gateway that is well. */
+const flawless = "lost=0,duplicated=0,out-of-order=0,errors=0,closed=0,retries=0"
+
+const start = async (...args: ReadonlyArray<string>) => {
+  const gateway = await Gateway.start(args)
+  onTestFinished(async () => void (await gateway.stop("SIGKILL")))
+  return gateway
+}
+
+const bench = async (address: string, ...args: ReadonlyArray<string>) => {
+  const run = Spawned.start(process.execPath, [Gateway.program, "bench", ...args, "--url", address])
+  const { code } = await run.exited
+  return { code, stdout: run.lines.join("\n"), stderr: run.errorLines.join("\n") }
+}
+
+const short = ["--duration", "200ms", "--warm-up", "100ms", "--seed", "1"]
+
+type Counts = Readonly<Record<string, number>>
+
+/** The counts of a run in which nothing may go wrong. */
+const counts = async (address: string, ...args: ReadonlyArray<string>) => {
+  const { code, stderr, stdout } = await bench(address, ...args, "--json", "--assert", flawless)
+  assert.deepStrictEqual([stderr, code], ["", 0])
+  const { counts } = JSON.parse(stdout) as { readonly counts: Counts }
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+}
+
+describe("longline bench", () => {
+  it("shares a load between threads, which meet", async () => {
+    const { address } = await start()
+    const args = ["fan-out", "--connections", "31", "--rate", "100", "--workers", "2", "--publishers", "3"]
+    const expected = { connections: 34, sent: 30, expected: 930, received: 930 }
+    assert.deepStrictEqual(await counts(address, ...args, ...short), expected)
+  })
+
+  it("a drain says goodbye to everybody, and the gateway ends well", async () => {
+    const gateway = await start("--drain-grace", "100ms", "--drain-timeout", "1s")
+    const drained = await counts(gateway.address, "drain", "--connections", "20", "--pid", `${gateway.pid}`)
+    assert.deepStrictEqual(drained, { connections: 20, expected: 20, received: 20 })
+    assert.deepStrictEqual(await gateway.exited, { code: 0, signal: null })
+  })
+
+  it("exits with 1 and says what does not hold, behind the table", async () => {
+    const { address } = await start()
+    const { code, stderr, stdout } = await bench(address, "publish", ...short, "--assert", "p99<1us,lost=0")
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^longline: p99<1us does not hold: p99 is [\d.]+ms$/)
+    assert.match(stdout, /^publish: 50 connections, 2000 a second, 128 bytes, 0\.2 s after 0\.1 s, 1 worker, seed 1\n/)
+  })
+
+  it("exits with 1 where nobody listens", async () => {
+    const { code, stderr } = await bench("127.0.0.1:1", "publish", "--connections", "2", "--settle", "100ms")
+    assert.deepStrictEqual(
+      [code, stderr],
+      [1, "longline: 2 of 2 could not connect: cannot connect to 127.0.0.1:1: ECONNREFUSED"],
+    )
+  })
+})
