@@ -21,6 +21,7 @@ export const make = (options?: {
   readonly maxDepth?: number
 }): Codec<ClientMessage.ClientFrame, ServerMessage.ServerMessage> => {
   const maxDepth = options?.maxDepth ?? JsonCodec.defaultMaxDepth
+  const connectedText = connectedTextOf()
   return {
     name: "json",
     decode: (body) => {
@@ -29,7 +30,7 @@ export const make = (options?: {
       return Result.map(JsonCodec.parse(body, maxDepth), (object) => frameOf(object as JsonObject))
     },
     // Messages are of our own making and their data came out of a codec: there is nothing left to validate.
-    encode: (message) => Result.succeed(textOf(message)),
+    encode: (message) => Result.succeed(message.type === "connected" ? connectedText(message) : textOf(message)),
   }
 }
 
@@ -85,19 +86,16 @@ const bytesOf = (base64: string): Uint8Array | undefined => {
 // --- writing
 
 /** Data is text already and is put in as it is, wherever it stands: it is stringified once, when it is read. */
-const textOf = (message: ServerMessage.ServerMessage): string => {
+const textOf = (message: Exclude<ServerMessage.ServerMessage, ServerMessage.Connected>): string => {
   switch (message.type) {
     case "publication":
     case "request":
     case "response":
       return withData(message)
     case "history":
+      return historyText(message)
     case "subscribed":
-      return isBare(message) ? JSON.stringify(message) : withPublications(message)
-    case "connected":
-      return Object.values(message.subscriptions ?? {}).every(isBare)
-        ? JSON.stringify(message)
-        : withSubscriptions(message)
+      return subscribedText(message)
     case "published":
       return publishedText(message)
     default:
@@ -138,24 +136,57 @@ const withData = (message: ServerMessage.Publication | ServerMessage.Request | S
 const dataMembers = (data: Data.Data): string =>
   data.type === "json" ? `"data":${data.text}` : `"binary":true,"data":"${Buffer.from(data.bytes).toString("base64")}"`
 
+const historyText = ({ publications, ...rest }: ServerMessage.History): string =>
+  withMembers(rest, publicationsMember(publications))
+
+const publicationsMember = (publications: ReadonlyArray<ServerMessage.Publication>): string =>
+  publications.length === 0 ? `"publications":[]` : `"publications":[${publications.map(withData).join()}]`
+
+const subscribedText = (
+  message: Extract<ServerMessage.SubscriptionAnswer, { type: "subscribed" }> & { id?: number },
+) => {
+  const { channel, id, more, position, publications, recovered } = message
+  const asked = id === undefined ? "" : `,"id":${id}`
+  const place = `"position":{"offset":${position.offset},"epoch":${quoted(position.epoch)}}`
+  const rest = more === undefined ? "" : `,"more":${more}`
+  const said = `"channel":${quoted(channel)},${place},"recovered":"${recovered}"`
+  return `{"type":"subscribed"${asked},${said},${publicationsMember(publications)}${rest}}`
+}
+
 /**
- * Whether there is no data in it, as in most answers to who connects or subscribes: then it is stringified as it is, which
- * takes a third of the time (2.4 µs instead of 6.5 for a `connected` with a subscription, Node 20.20).
+ * By hand, 2 µs less than `JSON.stringify` in a storm of clients, of which each waits for it (bench, connect). What the
+ * gateway tells everybody is stringified when it is another object, which it never is while it runs.
  */
-const isBare = (message: ServerMessage.SubscriptionAnswer | ServerMessage.History): boolean =>
-  message.type === "error" || message.publications.length === 0
+const connectedTextOf = (): ((message: ServerMessage.Connected) => string) => {
+  const [heartbeatText, limitsText, serverText] = [remembering(), remembering(), remembering()]
+  return ({ connection, expiresAt, heartbeat, id, limits, resumed, server, session, subscriptions, time, user }) => {
+    const { id: sessionId, key, ttlMs } = session
+    const who = `"connection":${quoted(connection)}${user === undefined ? "" : `,"user":${quoted(user)}`}`
+    const what = `"session":{"id":${quoted(sessionId)},"key":${quoted(key)},"ttlMs":${ttlMs}},"resumed":${resumed}`
+    const until = expiresAt === undefined ? "" : `,"expiresAt":${expiresAt}`
+    const rules = `"heartbeat":${heartbeatText(heartbeat)},"limits":${limitsText(limits)},"server":${serverText(server)}`
+    const answers = subscriptions === undefined ? "" : `,"subscriptions":{${answersText(subscriptions)}}`
+    return `{"type":"connected","id":${id},${who},${what}${until},${rules},"time":${time}${answers}}`
+  }
+}
 
-type WithPublications = { readonly publications: ReadonlyArray<ServerMessage.Publication> }
+const answersText = (answers: NonNullable<ServerMessage.Connected["subscriptions"]>): string => {
+  let text = ""
+  for (const [channel, answer] of Object.entries(answers)) {
+    const own = answer.type === "subscribed" ? subscribedText(answer) : JSON.stringify(answer)
+    text += `${text === "" ? "" : ","}${quoted(channel)}:${own}`
+  }
+  return text
+}
 
-const withPublications = ({ publications, ...rest }: WithPublications): string =>
-  withMembers(rest, `"publications":[${publications.map(withData).join()}]`)
-
-const withSubscriptions = ({ subscriptions, ...rest }: ServerMessage.Connected): string => {
-  const answers = Object.entries(subscriptions ?? {}).map(([channel, answer]) => {
-    const text = answer.type === "subscribed" ? withPublications(answer) : JSON.stringify(answer)
-    return `${JSON.stringify(channel)}:${text}`
-  })
-  return withMembers(rest, `"subscriptions":{${answers.join()}}`)
+/** The text of an object that is nearly always the one before. */
+const remembering = (): ((object: object) => string) => {
+  let last: object | undefined
+  let text = ""
+  return (object) => {
+    if (object !== last) text = JSON.stringify((last = object))
+    return text
+  }
 }
 
 /** The object, which has a member at least, with more that are text already. */

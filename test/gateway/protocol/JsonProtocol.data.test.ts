@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Data from "../../../src/gateway/protocol/Data.ts"
 import * as JsonProtocol from "../../../src/gateway/protocol/JsonProtocol.ts"
-import type { ServerMessage } from "../../../src/gateway/protocol/ServerMessage.ts"
+import type { Connected, ServerMessage } from "../../../src/gateway/protocol/ServerMessage.ts"
 
 const codec = JsonProtocol.make()
 const decodeText = (text: string) => Result.getOrThrow(codec.decode(new TextEncoder().encode(text)))
@@ -161,5 +161,42 @@ describe("what is written by hand", () => {
       Result.getOrThrow(codec.encode({ ...place, data: Data.json(4) })),
       JSON.stringify({ ...place, data: 4 }),
     )
+  })
+
+  const connected = (text: string, count: number): Connected => ({
+    type: "connected",
+    id: count,
+    connection: text,
+    session: { id: text, key: text, ttlMs: count },
+    resumed: count > 1,
+    heartbeat: { intervalMs: count, timeoutMs: count },
+    limits: { frameBytes: count, subscriptions: count, commandsPerSecond: count, outboxBytes: count },
+    server: { name: text, version: text, node: text },
+    time: count,
+  })
+  const subscribed = (text: string) =>
+    ({
+      type: "subscribed",
+      channel: text,
+      position: { offset: 1, epoch: text },
+      recovered: "no",
+      publications: [],
+    }) as const
+
+  it.each(texts)("says in connected and subscribed what JSON.stringify says: %j", (text) => {
+    const error = { type: "error", code: 106, message: text, retry: false } as const
+    const messages: ReadonlyArray<ServerMessage> = [
+      connected(text, 1),
+      // What the first one was told about the server is not what the second one is.
+      connected(`${text}2`, 2),
+      { ...connected(text, 1), user: text, expiresAt: 3, subscriptions: {} },
+      { ...connected(text, 1), subscriptions: { [text]: subscribed(text), b: error } },
+      { ...connected(text, 1), subscriptions: { a: { ...subscribed(text), more: true } } },
+      { ...subscribed(text), id: 1 },
+      { ...subscribed(text), id: 1, more: true },
+    ]
+    for (const message of messages) {
+      assert.deepStrictEqual(JSON.parse(Result.getOrThrow(codec.encode(message)) as string), message)
+    }
   })
 })
