@@ -22,10 +22,6 @@ export class CommandRate {
     this.#heartbeatsCharged = heartbeats
   }
 
-  get perSecond(): number {
-    return this.#bucket.perSecond
-  }
-
   /**
    * Charges one command, and the heartbeats since the last one (`heartbeats` are all so far). Undefined: it is welcome.
    * Otherwise the milliseconds to wait, or that the client has not waited for too long.

@@ -2,6 +2,7 @@
  * Serves one client from its first message to its last: `connect`, and then batch after batch, in order.
  * Handles no message itself, and keeps nothing of a client: its `Session` does.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
@@ -28,11 +29,11 @@ type ClientConnection = Connection<Client.ClientFrame, Server.ServerMessage>
 export const serve =
   (shared: Shared) =>
   (connection: ClientConnection): Effect.Effect<void, ConnectionError> =>
-    connection.receive.pipe(
+    Effect.matchCauseEffect(connection.receive, {
       // The client left before it said anything.
-      Pull.catchDone(() => Effect.undefined),
-      Effect.flatMap((first) => (first === undefined ? Effect.void : begin(shared, connection, first))),
-    )
+      onFailure: unlessDone,
+      onSuccess: (first) => begin(shared, connection, first),
+    })
 
 const begin = (
   shared: Shared,
@@ -58,64 +59,69 @@ const converse = (
   first: Client.Connect,
   identity: Identity,
 ): Effect.Effect<void, ConnectionError> => {
-  const session = new Session(shared, connection, identity, first)
-  return Effect.onExit(handleAll(shared, session, connection), (exit) =>
-    Effect.map(reasonOf(connection, exit), (reason) => session.leave(reason)),
-  )
+  const conversation = new Conversation(shared.engine, new Session(shared, connection, identity, first), connection)
+  return Effect.onExit(conversation.all, (exit) => conversation.ended(exit))
 }
 
-/** Why a connection whose handler has ended is over: if nothing else has ended it, the client has left, or this failed. */
-const reasonOf = (
-  connection: ClientConnection,
-  exit: Exit.Exit<void, unknown>,
-): Effect.Effect<CloseReason.CloseReason> =>
-  connection.isOpen
-    ? Effect.succeed(Exit.isSuccess(exit) ? CloseReason.PeerClosed() : CloseReason.HandlerFailed({ cause: exit.cause }))
-    : connection.closed
+/** One client's messages until it leaves. What is held here is most of what an idle session occupies (bench, idle). */
+class Conversation {
+  readonly #engine: Engine["Service"]
+  readonly #session: Session
+  readonly #connection: ClientConnection
+  /** Reads and handles a batch, and then the next one. Made once; less than a Stream, or a loop around it. */
+  readonly #next: Effect.Effect<void, ConnectionError>
 
-/** Until the client leaves. Less than a Stream: what runs here is most of what an idle session occupies (bench, idle). */
-const handleAll = (
-  shared: Shared,
-  session: Session,
-  connection: ClientConnection,
-): Effect.Effect<void, ConnectionError> => {
-  const { engine } = shared
-  const handleNext = Effect.flatMap(connection.batch, (messages) =>
-    handleFrom(engine, session, connection, messages, 0),
-  )
-  return Effect.suspend(() => {
-    const rest = Pull.catchDone(Effect.forever(handleNext, { disableYield: true }), () => Effect.void)
-    const connecting = session.begin()
-    return Effect.isEffect(connecting) ? Effect.andThen(connecting, rest) : rest
-  })
-}
-
-const handleFrom = (
-  engine: Engine["Service"],
-  session: Session,
-  connection: ClientConnection,
-  messages: ReadonlyArray<Client.ClientFrame>,
-  from: number,
-): Effect.Effect<void> => {
-  const to = Math.min(from + messagesPerTurn, messages.length)
-  // One of them may end the connection: what came behind it has no effect that nobody would be told of.
-  for (let i = from; i < to && connection.isOpen; i++) {
-    const waiting = session.handle(messages[i]!)
-    if (!Effect.isEffect(waiting)) continue
-    // Its answer comes before anything else is handled, and may be a large one: the next may be as large.
-    return waiting.pipe(
-      Effect.andThen(connection.room),
-      Effect.andThen(Effect.suspend(() => handleFrom(engine, session, connection, messages, i + 1))),
-    )
+  constructor(engine: Engine["Service"], session: Session, connection: ClientConnection) {
+    this.#engine = engine
+    this.#session = session
+    this.#connection = connection
+    this.#next = Effect.matchCauseEffect(connection.batch, {
+      onFailure: unlessDone,
+      onSuccess: (messages) => this.#handleFrom(messages, 0),
+    })
   }
-  return to < messages.length && connection.isOpen
-    ? Effect.flatMap(Effect.yieldNow, () => handleFrom(engine, session, connection, messages, to))
-    : roomOf(engine, connection)
+
+  get all(): Effect.Effect<void, ConnectionError> {
+    return Effect.suspend(() => {
+      const connecting = this.#session.begin()
+      return Effect.isEffect(connecting) ? Effect.andThen(connecting, this.#next) : this.#next
+    })
+  }
+
+  /** If nothing else has ended the connection, the client has left, or this failed. */
+  ended(exit: Exit.Exit<void, unknown>): Effect.Effect<void> {
+    if (!this.#connection.isOpen) return Effect.map(this.#connection.closed, (reason) => this.#session.leave(reason))
+    const reason = Exit.isSuccess(exit) ? CloseReason.PeerClosed() : CloseReason.HandlerFailed({ cause: exit.cause })
+    return Effect.sync(() => this.#session.leave(reason))
+  }
+
+  #handleFrom(messages: ReadonlyArray<Client.ClientFrame>, from: number): Effect.Effect<void, ConnectionError> {
+    const connection = this.#connection
+    const to = Math.min(from + messagesPerTurn, messages.length)
+    // One of them may end the connection: what came behind it has no effect that nobody would be told of.
+    for (let i = from; i < to && connection.isOpen; i++) {
+      const waiting = this.#session.handle(messages[i]!)
+      if (!Effect.isEffect(waiting)) continue
+      // Its answer comes before anything else is handled, and may be a large one: the next may be as large.
+      return waiting.pipe(
+        Effect.andThen(connection.room),
+        Effect.andThen(Effect.suspend(() => this.#handleFrom(messages, i + 1))),
+      )
+    }
+    return to < messages.length && connection.isOpen
+      ? Effect.flatMap(Effect.yieldNow, () => this.#handleFrom(messages, to))
+      : Effect.andThen(this.#room, this.#next)
+  }
+
+  /** Who publishes waits between batches until its own connection and the engine keep up. */
+  get #room(): Effect.Effect<void> {
+    return this.#connection.isBehind ? Effect.andThen(this.#connection.room, this.#engine.room) : this.#engine.room
+  }
 }
 
-/** Who publishes waits between batches until its own connection and the engine keep up. */
-const roomOf = (engine: Engine["Service"], connection: ClientConnection): Effect.Effect<void> =>
-  connection.isBehind ? Effect.andThen(connection.room, engine.room) : engine.room
+/** Whoever has sent all it wanted to has left; any other failure is one. */
+const unlessDone = <E>(cause: Cause.Cause<E>): Effect.Effect<void, Exclude<E, Cause.Done>> =>
+  Pull.isDoneCause(cause) ? Effect.void : Effect.failCause(cause as Cause.Cause<Exclude<E, Cause.Done>>)
 
 const bye = (connection: ClientConnection, facts: ByeCode.ByeFacts) =>
   Effect.andThen(connection.close(CloseReason.Application(facts)), Effect.never)

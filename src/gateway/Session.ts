@@ -29,6 +29,8 @@ import * as Subscriptions from "./Subscriptions.ts"
 
 type ClientConnection = Connection<Client.ClientFrame, Server.ServerMessage>
 
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
 /** A client that has connected: a subscriber of channels, an asker and a responder of services. */
 export class Session implements Subscriptions.Subscriber, Services.Peer, Sessions.Holder, Expiry.Holder {
   /** What other clients are told of this one. */
@@ -36,13 +38,15 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 
   readonly #shared: Shared
   readonly #connection: ClientConnection
-  readonly #opened: Sessions.Opened
-  readonly #rate: CommandRate
-  readonly #publishing: Publishing
   readonly #subscriptions: Subscriptions.Subscriptions
   #identity: Identity
-  /** What the client said first, until it is answered; a client that is refused is not. */
-  #first: Client.Connect | undefined
+  /** What the client said first, and the session it got, until it is answered; a client that is refused is not. */
+  #first: { readonly connect: Client.Connect; readonly opened: Sessions.Opened } | undefined
+  /** Heartbeats before the session are no commands of it. */
+  readonly #heartbeatsBefore: number
+  /** These two are made when they are first used: most clients that are idle never publish, and command nothing. */
+  #rate: CommandRate | undefined
+  #publishing: Publishing | undefined
   #sender: Sender | undefined
   /** Present while the client is slow and something may be dropped for it. */
   #lagging: Lagging.Lagging | undefined
@@ -51,11 +55,10 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     this.#shared = shared
     this.#connection = connection
     this.#identity = identity
-    this.#opened = shared.sessions.open(this, identity.user, first.session)
-    this.#first = first
-    this.id = this.#opened.id
-    this.#rate = new CommandRate(shared.limits.commandsPerSecond, connection.heartbeatsReceived, shared.monotonic())
-    this.#publishing = new Publishing(shared.policyOf, this)
+    const opened = shared.sessions.open(this, identity.user, first.session)
+    this.#first = { connect: first, opened }
+    this.id = opened.id
+    this.#heartbeatsBefore = connection.heartbeatsReceived
     this.#subscriptions = new Subscriptions.Subscriptions(shared, this)
     if (identity.expiresAt !== undefined) shared.expiry.watch(this, identity.expiresAt)
   }
@@ -81,37 +84,44 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     const first = this.#first
     if (first === undefined || this.endIfRevoked()) return
     this.#first = undefined
-    this.#shared.journal?.opened(this, this.#connection.peer, first.client)
-    return this.#connect(first)
+    this.#shared.journal?.opened(this, this.#connection.peer, first.connect.client)
+    this.#connection.limitInboundUnsafe(this.#shared.limits.frameBytes)
+    return this.#connect(first.connect, first.opened)
   }
 
   /** Answers `connect`, and the subscriptions that ride along. */
-  #connect({ id, subscriptions }: Client.Connect): Effect.Effect<void> | void {
-    const { heartbeat, limits, now, server, sessionTtlMs } = this.#shared
-    this.#connection.limitInboundUnsafe(limits.frameBytes)
-    const { id: connection, key, resumed } = this.#opened
+  #connect({ id, subscriptions }: Client.Connect, opened: Sessions.Opened): Effect.Effect<void> | void {
+    const connected = this.#connected(id, opened)
+    if (subscriptions === undefined) return this.send(connected)
+    const answer = (outcomes: Parameters<typeof RidingAlong.answerAll>[1]) => {
+      const answers = RidingAlong.answerAll(this.#subscriptions, outcomes)
+      connected.subscriptions = answers.subscriptions
+      this.send(connected)
+      return answers.start()
+    }
+    const begun = RidingAlong.beginAll(this.#subscriptions, subscriptions)
+    return Effect.isEffect(begun) ? Effect.flatMap(begun, (outcomes) => answer(outcomes) ?? Effect.void) : answer(begun)
+  }
+
+  /** Nobody else's yet, and not spread, which costs as much as sending it: what few have is put in afterwards. */
+  #connected(id: number, { id: connection, key, resumed }: Sessions.Opened): Mutable<Server.Connected> {
+    const { heartbeat, limits, now, server, sessionTtlMs: ttlMs } = this.#shared
     const { expiresAt, user } = this.#identity
-    const connected: Server.Connected = {
+    const session = { id: connection, key, ttlMs }
+    const connected: Mutable<Server.Connected> = {
       type: "connected",
       id,
       connection,
-      session: { id: connection, key, ttlMs: sessionTtlMs },
+      session,
       resumed,
-      ...(user !== undefined && { user }),
-      ...(expiresAt !== undefined && { expiresAt }),
       heartbeat,
       limits,
       server,
       time: now(),
     }
-    if (subscriptions === undefined) return this.send(connected)
-    const answer = (outcomes: Parameters<typeof RidingAlong.answerAll>[1]) => {
-      const answers = RidingAlong.answerAll(this.#subscriptions, outcomes)
-      this.send({ ...connected, subscriptions: answers.subscriptions })
-      return answers.start()
-    }
-    const begun = RidingAlong.beginAll(this.#subscriptions, subscriptions)
-    return Effect.isEffect(begun) ? Effect.flatMap(begun, (outcomes) => answer(outcomes) ?? Effect.void) : answer(begun)
+    if (user !== undefined) connected.user = user
+    if (expiresAt !== undefined) connected.expiresAt = expiresAt
+    return connected
   }
 
   // --- messages
@@ -160,7 +170,7 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 
   #publish(message: Client.Publish, now: number): void {
     const { id } = message
-    const draft = this.#publishing.draft(message, now)
+    const draft = (this.#publishing ??= new Publishing(this.#shared.policyOf, this)).draft(message, now)
     if (Result.isFailure(draft)) {
       if (id !== undefined || draft.failure.code === ErrorCode.table.tooManyCommands.code)
         this.#refuse(id, draft.failure)
@@ -339,9 +349,10 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 
   /** Over the rate a message is answered and not handled. */
   #isOverRate(message: Client.ClientFrame, now: number): boolean {
+    const perSecond = this.#shared.limits.commandsPerSecond
+    this.#rate ??= new CommandRate(perSecond, this.#heartbeatsBefore, now)
     const over = this.#rate.charge(this.#connection.heartbeatsReceived, now)
     if (over === undefined) return false
-    const { perSecond } = this.#rate
     if (over === "unheeded") {
       this.#connection.closeUnsafe(CloseReason.RateLimited({ unit: "commands", perSecond }))
     } else {
