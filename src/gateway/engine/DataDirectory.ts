@@ -80,7 +80,10 @@ export const unusable = (directory: string, cause: unknown): DirectoryError =>
   })
 
 /** What was found inside, though the files look right from outside. */
-export const damaged = (directory: string, observed: string, cause?: unknown): DirectoryError =>
+export const unreadable = (directory: string, cause: unknown): DirectoryError =>
+  damaged(directory, `its content cannot be read (${String(cause)})`, cause)
+
+const damaged = (directory: string, observed: string, cause?: unknown) =>
   new DirectoryError({ reason: "Damaged", directory, observed, advice: restore, cause })
 
 const readMark = (directory: string) => readFileSync(join(directory, markName), "utf8")

@@ -33,6 +33,8 @@ export interface Options {
   readonly positionTtl?: Duration.Input
   /** Limits of the keys remembered. */
   readonly keys?: Parameters<typeof Idempotency.make>[0]
+  /** Publications in the log before they are put in their places. Default: `LmdbLog.defaultMaxLogged`. */
+  readonly maxLogged?: number
   /** Free bytes of the disk below which nothing is published. Default: `LmdbStore.defaultReserveBytes`. */
   readonly reserveBytes?: number
 }
@@ -61,14 +63,18 @@ export const layer = (options: Options): Layer.Layer<Engine, DataDirectory.Direc
 export const fromStore = (
   store: LmdbStore.LmdbStore,
   options: Omit<Options, "directory" | "sync" | "reserveBytes">,
-): Effect.Effect<Engine["Service"], never, Scope.Scope> =>
+): Effect.Effect<Engine["Service"], DataDirectory.DirectoryError, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const failed = yield* Deferred.make<EngineError>()
     const age = LmdbWriter.ageAt(store.state, clock.currentTimeMillisUnsafe())
-    const writer = new LmdbWriter.LmdbWriter(store, options, Times.make(clock, age), (error) =>
-      Deferred.doneUnsafe(failed, Effect.succeed(error)),
-    )
+    const writer = yield* Effect.try({
+      try: () =>
+        new LmdbWriter.LmdbWriter(store, options, Times.make(clock, age), (error) =>
+          Deferred.doneUnsafe(failed, Effect.succeed(error)),
+        ),
+      catch: (cause) => DataDirectory.unreadable(store.directory, cause),
+    }).pipe(Effect.onError(() => Effect.promise(() => store.close(false))))
     yield* Effect.addFinalizer(() =>
       writer.drained.pipe(
         Effect.timeoutOption(closeTimeout),

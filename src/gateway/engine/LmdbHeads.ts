@@ -24,11 +24,15 @@ export interface Head {
   at: number
   /** Of the newest that is durable. */
   committed: number
-  /** The newest that is written, or being written: what the store says of the channel. */
+  /** Of the newest that is in its place. */
+  stored: number
+  /** The records of those behind it that are durable: they are in the log. */
+  logged: Array<Buffer>
+  /** The newest that is in its place, or being put there: what the store says of the channel. */
   written: { readonly offset: number; readonly time: number; readonly at: number }
   deadline: number
   deliver: Deliver | undefined
-  /** Changes of it that are not durable yet. */
+  /** Changes of it that are not in their place yet. */
   waiting: number
 }
 
@@ -62,6 +66,8 @@ export class LmdbHeads {
       name,
       retention: this.retention(name),
       committed: head.offset,
+      stored: head.offset,
+      logged: [],
       written: { offset: head.offset, time: head.time, at: head.at },
       deliver: undefined,
       waiting: 0,
@@ -78,6 +84,8 @@ export class LmdbHeads {
       first: 1,
       offset: 0,
       committed: 0,
+      stored: 0,
+      logged: [],
       written: { offset: 0, time: 0, at: 0 },
       time: 0,
       at: 0,
@@ -118,7 +126,7 @@ export class LmdbHeads {
       const unused = this.older
       this.older = this.recent
       this.recent = new Map()
-      // What is not durable yet is nowhere else. It is bounded by half of the cache.
+      // What is not in its place yet is at hand nowhere else. It is bounded by less than the cache.
       for (const [name, each] of unused) if (each.waiting > 0) this.recent.set(name, each)
     }
     this.recent.set(head.name, head)

@@ -2,7 +2,7 @@
  * The publications of a store: written behind each other, cut off at the front, and read in pages.
  * Offsets have no holes here: one that was not written was given to nobody. Decides when nothing happens.
  */
-import type { Page, Publication, Range } from "./Engine.ts"
+import type { Page, Range } from "./Engine.ts"
 import type { Head } from "./LmdbHeads.ts"
 import type * as LmdbStore from "./LmdbStore.ts"
 import * as Publications from "./Publications.ts"
@@ -12,13 +12,12 @@ import * as Records from "./Records.ts"
 const cutBatch = 16
 
 /** Adds to the transaction that is being written. */
-export const write = (store: LmdbStore.LmdbStore, head: Head, publication: Publication, at: number): void => {
+export const write = (store: LmdbStore.LmdbStore, head: Head, offset: number, record: Buffer): void => {
   const { size } = head.retention
-  const { offset } = publication
   // Of a burst longer than the history only its end is written, unless older ones are still there: there must be no hole
   // behind them, or it would be read over if more is to be kept from some day on.
   if (offset > head.written.offset - size || head.first < offset - size) {
-    store.publications.put(Records.sorted(head.id, offset), Records.publication(publication, at))
+    store.publications.put(Records.sorted(head.id, offset), record)
   } else if (head.first === offset) head.first++
   for (let n = 0; n < cutBatch && head.first <= offset - size; n++) {
     store.publications.remove(Records.sorted(head.id, head.first++))
@@ -33,7 +32,7 @@ export const prune = (
   atMost: number,
 ): { readonly removed: number; readonly next: number | undefined } => {
   let removed = 0
-  const range = { start: Records.sorted(head.id, head.first), end: Records.sorted(head.id, head.committed + 1) }
+  const range = { start: Records.sorted(head.id, head.first), end: Records.sorted(head.id, head.stored + 1) }
   for (const { key, value } of store.publications.entries(range)) {
     const tooOld = Records.publishedAt(value) + head.retention.ageMs
     if (tooOld > age || removed === atMost) return { removed, next: tooOld }
@@ -41,18 +40,20 @@ export const prune = (
     head.first = Records.readSorted(key, 1) + 1
     removed++
   }
-  const isNewer = head.written.offset > head.committed && head.retention.size > 0
+  const isNewer = head.written.offset > head.stored && head.retention.size > 0
   return { removed, next: isNewer ? head.written.at + head.retention.ageMs : undefined }
 }
 
 /** Reads what is durable and kept. */
 export const read = (store: LmdbStore.LmdbStore, head: Head, epoch: string, range: Range, age: number): Page => {
-  const { publications } = store
   const { ageMs, size } = head.retention
   const top = head.committed
   const position = { offset: top, epoch }
   const isTooOld = (offset: number) => {
-    const bytes = publications.get(Records.sorted(head.id, offset))
+    const bytes =
+      offset > head.stored
+        ? head.logged[offset - head.stored - 1]
+        : store.publications.get(Records.sorted(head.id, offset))
     return bytes === undefined || Records.publishedAt(bytes) + ageMs <= age
   }
   // What the next transactions remove may still be there: the first that is not too old is found by halves.
@@ -63,15 +64,33 @@ export const read = (store: LmdbStore.LmdbStore, head: Head, epoch: string, rang
     else high = middle
   }
   const isReverse = range.reverse === true
-  const start = isReverse ? Math.min((range.since ?? Infinity) - 1, top) : Math.max((range.since ?? 0) + 1, low)
-  const end = isReverse ? low - 1 : top + 1
+  const from = isReverse ? low : Math.max((range.since ?? 0) + 1, low)
+  const to = isReverse ? Math.min((range.since ?? Infinity) - 1, top) : top
   const page = new Publications.PageBuilder(range)
-  if (isReverse ? start >= low : start <= top) {
-    const keys = { start: Records.sorted(head.id, start), end: Records.sorted(head.id, end), reverse: isReverse }
-    for (const { key, value } of publications.entries(keys)) {
-      const each = Records.readPublication(value, Records.readSorted(key, 1))
-      if (!page.take(each.publication, each.bytes)) break
-    }
+  for (const [offset, record] of records(store, head, from, to, isReverse)) {
+    const each = Records.readPublication(record, offset)
+    if (!page.take(each.publication, each.bytes)) break
   }
   return { publications: page.publications, position, prunedTo: low - 1, more: page.more }
+}
+
+/** Those from one offset to another: the older in their place, the newer in the log. */
+function* records(store: LmdbStore.LmdbStore, head: Head, from: number, to: number, isReverse: boolean) {
+  const { logged, stored } = head
+  const newer = Array.from(
+    { length: Math.max(0, to - Math.max(from, stored + 1) + 1) },
+    (_, index): readonly [number, Buffer] => {
+      const offset = isReverse ? to - index : Math.max(from, stored + 1) + index
+      return [offset, logged[offset - stored - 1]!]
+    },
+  )
+  if (isReverse) yield* newer
+  const end = Math.min(to, stored)
+  if (from <= end) {
+    const span = isReverse
+      ? { start: Records.sorted(head.id, end), end: Records.sorted(head.id, from - 1), reverse: true }
+      : { start: Records.sorted(head.id, from), end: Records.sorted(head.id, end + 1) }
+    for (const { key, value } of store.publications.entries(span)) yield [Records.readSorted(key, 1), value] as const
+  }
+  if (!isReverse) yield* newer
 }

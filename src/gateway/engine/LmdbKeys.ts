@@ -10,6 +10,12 @@ import * as Records from "./Records.ts"
 /** Keys forgotten in one transaction. */
 const expireBatch = 1000
 
+/** A key and its use. */
+export interface AddedKey {
+  readonly id: string
+  readonly use: Records.KeyUse
+}
+
 /** Finds, adds and forgets. */
 export class LmdbKeys {
   /** Of the next key. */
@@ -45,20 +51,27 @@ export class LmdbKeys {
     id: string,
     use: { readonly fingerprint: string; readonly offset: number; readonly epoch: string },
     age: number,
-  ): void {
-    this.waiting.set(id, { ...use, number: this.next++, expiresAt: age + this.windowMs })
+  ): AddedKey {
+    const added = { id, use: { ...use, number: this.next++, expiresAt: age + this.windowMs } }
+    this.waiting.set(id, added.use)
+    return added
   }
 
-  /** Writes the use of a key that was added. */
-  write(id: string): void {
-    const use = this.waiting.get(id)!
+  /** Remembers again what an earlier run added and did not write. */
+  restore({ id, use }: AddedKey): void {
+    this.waiting.set(id, use)
+    this.oldest = Math.min(this.oldest, use.number)
+  }
+
+  /** Writes what was added, in the order in which it was. */
+  write({ id, use }: AddedKey): void {
     this.store.keys.put(Buffer.from(id), Records.keyUse(use))
     this.store.keyOrder.put(Records.sorted(use.number), Buffer.from(id))
   }
 
-  /** What was written is durable. */
-  written(id: string): void {
-    this.waiting.delete(id)
+  /** What was written can be read. */
+  written({ id, use }: AddedKey): void {
+    if (this.waiting.get(id) === use) this.waiting.delete(id)
   }
 
   /** Whether some are to be forgotten. */

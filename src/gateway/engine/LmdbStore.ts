@@ -1,5 +1,5 @@
 /**
- * An LMDB environment as the engine needs it: five ordered maps of bytes, read at once and written in transactions that
+ * An LMDB environment as the engine needs it: six ordered maps of bytes, read at once and written in transactions that
  * succeed when they are as durable as asked. Knows no channel and no publication.
  *
  * A transaction that fails ends the store: after a failed sync the system may have dropped what it was asked to write, so
@@ -57,10 +57,13 @@ export interface Table {
 
 /** The store, open. */
 export interface LmdbStore {
+  readonly directory: string
   /** Channels by name. */
   readonly heads: Table
   /** By channel and offset. */
   readonly publications: Table
+  /** Publications and key uses that are not in their places yet, by transaction. */
+  readonly log: Table
   /** Key uses by their hash. */
   readonly keys: Table
   /** Hashes of keys by their number, which is the order in which they expire. */
@@ -122,6 +125,7 @@ export const openUnsafe = (options: {
     const tables = {
       heads: table("heads"),
       publications: table("publications"),
+      log: table("log"),
       keys: table("keys"),
       keyOrder: table("keyOrder"),
       due: table("due"),
@@ -144,6 +148,7 @@ export const openUnsafe = (options: {
     DataDirectory.readyUnsafe(directory)
     return {
       ...tables,
+      directory,
       state,
       isEarlier,
       commit: makeCommit(root, sync, collected),
@@ -159,7 +164,7 @@ export const openUnsafe = (options: {
   } catch (cause) {
     void root.close()
     if (cause instanceof DataDirectory.DirectoryError) throw cause
-    throw DataDirectory.damaged(directory, `its content cannot be read (${String(cause)})`, cause)
+    throw DataDirectory.unreadable(directory, cause)
   }
 }
 

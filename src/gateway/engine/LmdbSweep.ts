@@ -43,11 +43,11 @@ export class LmdbSweep {
     this.forgottenRound = state.forgottenRound
   }
 
-  /** Something was published. */
-  published(head: Head): void {
+  /** Something was published: the oldest of it at that time. */
+  published(head: Head, at: number): void {
     const { ageMs, size } = head.retention
     const forgetAt = this.forgetAt(head)
-    const end = size > 0 ? Math.min(head.written.at + ageMs, forgetAt) : forgetAt
+    const end = size > 0 ? Math.min(at + ageMs, forgetAt) : forgetAt
     if (end < head.deadline) this.schedule(head, end)
   }
 

@@ -2,19 +2,22 @@
  * Group commit: takes drafts, gives them their offsets, writes all that wait in one transaction, then delivers and
  * answers. Plain code, because every publication passes here; `LmdbEngine` is its Effect.
  *
- * One transaction runs at a time. What it writes is what the channels at hand say at its start, so that they are always
- * ahead of the store, and the store is never ahead of them: whoever reads the store cuts at `committed`.
+ * One transaction runs at a time. Most write one record of the log; when that is long enough, or a second old, one puts all
+ * of it in its place. What that writes is what the channels at hand say at its start, so that they are always ahead of the
+ * store, and the store is never ahead of them: whoever reads the store cuts at `stored`, and has the rest from them.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Position } from "../protocol/Fields.ts"
 import { type Accepted, type Counts, type Deliver, type Draft, EngineError } from "./Engine.ts"
-import type { Page, Publication, Range } from "./Engine.ts"
+import type { Page, Range } from "./Engine.ts"
 import type { Options } from "./LmdbEngine.ts"
+import { Gathering } from "./Gathering.ts"
 import { type Head, LmdbHeads } from "./LmdbHeads.ts"
 import * as LmdbHistory from "./LmdbHistory.ts"
 import * as LmdbKeys from "./LmdbKeys.ts"
+import * as LmdbLog from "./LmdbLog.ts"
 import type { LmdbStore } from "./LmdbStore.ts"
 import * as LmdbSweep from "./LmdbSweep.ts"
 import * as MemoryEngine from "./MemoryEngine.ts"
@@ -31,21 +34,11 @@ export const maxWaitingBytes = 32 * 1024 * 1024
 /** Publications of one transaction, a few milliseconds of this thread. */
 const batchSize = 1000
 
-/**
- * A transaction that follows another waits for as many drafts as were answered by it and came while it ran, for at most
- * the time it took, and so many milliseconds: those who were just answered are about to publish again. Without it 50
- * clients become two halves that wait for each other, and a sync serves 25 of them.
- */
-const maxGatherMs = 5
-
 /** Somebody to be answered. */
 interface Waiting {
-  readonly head: Head | undefined
   /** Absent if nothing is to be written: a duplicate, or a refusal that waits for its turn. */
-  readonly publication: Publication | undefined
-  readonly at: number
+  readonly placed: LmdbLog.Placed | undefined
   readonly bytes: number
-  readonly key: string | undefined
   readonly withheldFrom: string | undefined
   readonly result: Result.Result<Accepted, EngineError>
   readonly answer: (accepted: Result.Result<Accepted, EngineError>) => void
@@ -64,6 +57,7 @@ export class LmdbWriter {
   private readonly onFailure: (error: EngineError) => void
   private readonly heads: LmdbHeads
   private readonly keys: LmdbKeys.LmdbKeys
+  private readonly log: LmdbLog.LmdbLog
   private readonly sweeper: LmdbSweep.LmdbSweep
   private readonly maxChannels: number
   private readonly life: string
@@ -74,11 +68,11 @@ export class LmdbWriter {
   private waitingBytes = 0
   private isScheduled = false
   private isCommitting = false
+  /** Whether the next transaction puts the log in its place and removes what is too old. */
   private isSweepDue = false
   private failure: EngineError | undefined
   private resumers: Array<() => void> = []
-  /** While drafts are gathered: how many of them are enough, and what to do then. */
-  private gathering: { readonly enough: number; readonly end: () => void } | undefined
+  private readonly gathering = new Gathering()
 
   constructor(
     store: LmdbStore,
@@ -92,6 +86,7 @@ export class LmdbWriter {
     this.onFailure = onFailure
     this.heads = new LmdbHeads(store, options.retention)
     this.keys = new LmdbKeys.LmdbKeys(store, options.keys)
+    this.log = new LmdbLog.LmdbLog(store, options.maxLogged)
     const ttl = Duration.fromInputUnsafe(options.positionTtl ?? MemoryEngine.defaultPositionTtl)
     this.sweeper = new LmdbSweep.LmdbSweep(store, this.heads, Duration.toMillis(ttl), state)
     this.maxChannels = options.maxChannels ?? MemoryEngine.defaultMaxChannels
@@ -100,6 +95,7 @@ export class LmdbWriter {
     this.batch = state.batch
     this.channels = store.heads.size()
     this.hasSpace = store.hasSpace()
+    this.restore()
   }
 
   publish(draft: Draft, answer: Waiting["answer"]): void {
@@ -108,8 +104,8 @@ export class LmdbWriter {
     this.times.read()
     const { age, wall } = this.times
     const { channel: name, key: draftKey } = draft
-    const key = draftKey === undefined ? undefined : LmdbKeys.idOf({ channel: name, ...draftKey })
-    const first = key === undefined ? undefined : this.keys.find(key, age)
+    const id = draftKey === undefined ? undefined : LmdbKeys.idOf({ channel: name, ...draftKey })
+    const first = id === undefined ? undefined : this.keys.find(id, age)
     if (first !== undefined) {
       const isSame = first.fingerprint === draftKey!.fingerprint
       const duplicate: Accepted = { offset: first.offset, epoch: first.epoch + this.life, duplicate: true }
@@ -128,15 +124,15 @@ export class LmdbWriter {
     head.time = Math.max(head.time, wall)
     head.at = age
     head.waiting++
-    if (key !== undefined) {
-      this.keys.add(key, { fingerprint: draftKey!.fingerprint, offset, epoch: head.epoch }, age)
-    }
+    const use = { fingerprint: draftKey?.fingerprint ?? "", offset, epoch: head.epoch }
+    const key = id === undefined ? undefined : this.keys.add(id, use, age)
     const publication = Publications.make(draft, offset, previous, head.time)
     const bytes = Publications.byteLength(draft)
     this.waitingBytes += bytes
     const result = Result.succeed({ offset, epoch: head.epoch + this.life })
-    this.waiting.push({ head, publication, at: age, bytes, key, withheldFrom: draft.withheldFrom, result, answer })
-    if (this.gathering !== undefined && this.waiting.length >= this.gathering.enough) this.gathering.end()
+    const placed = { head, publication, at: age, key }
+    this.waiting.push({ placed, bytes, withheldFrom: draft.withheldFrom, result, answer })
+    this.gathering.have(this.waiting.length)
     this.schedule()
   }
 
@@ -167,9 +163,10 @@ export class LmdbWriter {
   }
 
   counts(): Counts {
-    const { publications } = this.store
+    const { log, publications } = this.store
     const [channels, keys] = [this.channels, this.keys.size]
-    return { channels, publications: publications.size(), bytes: publications.bytes(), keys }
+    const [count, bytes] = [publications.size() + this.log.all.length, publications.bytes() + log.bytes()]
+    return { channels, publications: count, bytes, keys }
   }
 
   readonly health: Effect.Effect<void, EngineError> = Effect.suspend(() => {
@@ -204,12 +201,10 @@ export class LmdbWriter {
   /** What is done from time to time; returns whether the disk ran full or has room again. */
   tick(): boolean {
     if (this.failure !== undefined) return false
-    this.times.read()
-    if (this.sweeper.isDue(this.times.age) || this.keys.isDue(this.times.age)) {
-      this.isSweepDue = true
-      this.schedule()
-    }
     this.hasSpace = this.store.hasSpace()
+    this.times.read()
+    this.isSweepDue ||= this.log.all.length > 0 || this.isSomethingOld()
+    if (this.isSweepDue) this.schedule()
     const isNews = this.hasSpace !== this.hadSpace
     this.hadSpace = this.hasSpace
     return isNews
@@ -233,8 +228,7 @@ export class LmdbWriter {
 
   private answerInTurn(result: Waiting["result"], answer: Waiting["answer"]): void {
     if (this.waiting.length === 0 && !this.isCommitting) return answer(result)
-    const nothing = { head: undefined, publication: undefined, key: undefined, withheldFrom: undefined }
-    this.waiting.push({ ...nothing, at: 0, bytes: 0, result, answer })
+    this.waiting.push({ placed: undefined, withheldFrom: undefined, bytes: 0, result, answer })
   }
 
   /** At the end of the turn, so that what is published within it is one transaction. */
@@ -249,58 +243,74 @@ export class LmdbWriter {
 
   private async commit(): Promise<void> {
     this.isCommitting = true
-    let [enough, gatherMs] = [0, 0]
-    while (this.failure === undefined && (this.waiting.length > 0 || this.isSweepDue || enough > 1)) {
-      // A timer is no shorter than a millisecond: what is done sooner is not waited for.
-      if (this.waiting.length < enough && gatherMs >= 1) await this.gather(enough, gatherMs)
+    while (this.failure === undefined && (this.waiting.length > 0 || this.isSweepDue || this.gathering.isDue)) {
+      await this.gathering.wait(this.waiting.length)
       if (this.failure !== undefined) break
       const startedAt = performance.now()
       const batch = this.waiting.splice(0, batchSize)
-      const swept: Array<Head> = []
+      let drafts = batch.length
       try {
-        if (this.isSweepDue || batch.some(({ publication }) => publication !== undefined)) {
-          this.hasSpace = this.store.hasSpace()
-          await this.store.commit(++this.batch, () => this.write(batch, swept))
-        }
-        this.finish(batch, swept)
+        await this.write(batch.flatMap(({ placed }) => placed ?? []))
+        // Before anybody is answered: who publishes within the answer is not somebody else.
+        drafts += this.waiting.length
+        this.finish(batch)
       } catch (cause) {
         this.fail(batch, cause)
       }
       for (const resume of this.hasRoom() ? this.resumers.splice(0) : []) resume()
-      enough = Math.min(batchSize, batch.length + this.waiting.length)
-      gatherMs = Math.min(maxGatherMs, performance.now() - startedAt)
+      this.gathering.finished(Math.min(batchSize, drafts), performance.now() - startedAt)
     }
     this.isCommitting = false
   }
 
-  /** Waits until so many drafts wait, or the time is over. */
-  private gather(enough: number, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        this.gathering = undefined
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      this.gathering = { enough, end }
+  private async write(placed: ReadonlyArray<LmdbLog.Placed>): Promise<void> {
+    const isSweep = this.isSweepDue
+    if (placed.length === 0 && !isSweep) return
+    this.hasSpace = this.store.hasSpace()
+    const entry = LmdbLog.encode(placed)
+    const batch = ++this.batch
+    if (!isSweep && this.log.hasRoom(entry)) {
+      await this.store.commit(batch, () => {
+        this.log.write(batch, entry)
+        return this.state()
+      })
+      return this.log.added(batch, entry)
+    }
+    const all = [...this.log.all, ...entry.all]
+    const swept: Array<Head> = []
+    await this.store.commit(batch, () => {
+      this.settle(all, swept)
+      return this.state()
     })
+    this.heads.written()
+    this.log.removed()
+    for (const head of swept) head.waiting--
+    for (const { head, key, offset } of all) {
+      if (key !== undefined) this.keys.written(key)
+      head.waiting--
+      head.stored = offset
+      head.logged = []
+    }
+    // What was in the log was not looked at.
+    if (isSweep) this.isSweepDue ||= this.isSomethingOld()
   }
 
-  private write(batch: ReadonlyArray<Waiting>, swept: Array<Head>): Records.State {
-    const { age, wall } = this.times
-    const published = new Set<Head>()
-    for (const { at, head, publication } of batch) {
-      if (head === undefined || publication === undefined) continue
-      published.add(head)
-      head.written = { offset: publication.offset, time: publication.time, at }
+  /** Puts publications in their places. */
+  private settle(all: ReadonlyArray<LmdbLog.Logged>, swept: Array<Head>): void {
+    const { age } = this.times
+    const oldest = new Map<Head, number>()
+    for (const { at, head, offset, time } of all) {
+      if (!oldest.has(head)) oldest.set(head, at)
+      head.written = { offset, time, at }
     }
-    for (const { at, head, key, publication } of batch) {
-      if (head === undefined || publication === undefined) continue
-      LmdbHistory.write(this.store, head, publication, at)
+    for (const { head, key, offset, record } of all) {
+      LmdbHistory.write(this.store, head, offset, record)
       if (key !== undefined) this.keys.write(key)
     }
-    for (const head of published) this.sweeper.published(head)
+    this.log.remove()
+    for (const [head, at] of oldest) this.sweeper.published(head, at)
     this.keys.expire(age)
+    const changed = new Set(oldest.keys())
     if (this.isSweepDue) {
       const { forgotten, heads, more } = this.sweeper.run(age)
       this.isSweepDue = more || this.keys.isDue(age)
@@ -309,24 +319,45 @@ export class LmdbWriter {
         // Not to be read again from the store before it says what was written now.
         head.waiting++
         swept.push(head)
-        published.add(head)
+        changed.add(head)
       }
     }
-    for (const head of published) this.store.heads.put(Buffer.from(head.name), Records.head(head))
-    const { epoch, forgottenRound } = this.sweeper
-    const { batch: count, life, nextChannel } = this
-    return { epoch, forgottenRound, life, age, wall, nextChannel, nextKey: this.keys.next, batch: count }
+    for (const head of changed) this.store.heads.put(Buffer.from(head.name), Records.head(head))
   }
 
-  private finish(batch: ReadonlyArray<Waiting>, swept: ReadonlyArray<Head>): void {
-    this.heads.written()
-    for (const head of swept) head.waiting--
-    for (const { answer, bytes, head, key, publication, result, withheldFrom } of batch) {
+  private state(): Records.State {
+    const { age, wall } = this.times
+    const { epoch, forgottenRound } = this.sweeper
+    const { batch, life, nextChannel } = this
+    return { epoch, forgottenRound, life, age, wall, nextChannel, nextKey: this.keys.next, batch }
+  }
+
+  private isSomethingOld(): boolean {
+    return this.sweeper.isDue(this.times.age) || this.keys.isDue(this.times.age)
+  }
+
+  /** What the run before left in the log is at hand again, and is put in its place first. */
+  private restore(): void {
+    this.log.restore(this.heads)
+    if (this.log.all.length === 0) return
+    this.isSweepDue = true
+    this.schedule()
+    for (const { at, head, key, offset, time } of this.log.all) {
+      if (head.offset === 0) this.channels++
+      head.offset = head.committed = offset
+      head.time = time
+      head.at = at
+      head.waiting++
+      if (key !== undefined) this.keys.restore(key)
+    }
+  }
+
+  private finish(batch: ReadonlyArray<Waiting>): void {
+    for (const { answer, bytes, placed, result, withheldFrom } of batch) {
       this.waitingBytes -= bytes
-      if (key !== undefined) this.keys.written(key)
-      if (head !== undefined && publication !== undefined) {
+      if (placed !== undefined) {
+        const { head, publication } = placed
         head.committed = publication.offset
-        head.waiting--
         head.deliver?.(publication, head.epoch + this.life, withheldFrom)
       }
       answer(result)
@@ -335,13 +366,13 @@ export class LmdbWriter {
 
   private fail(batch: ReadonlyArray<Waiting>, cause: unknown): void {
     this.failure = unavailable("the store could not be written", cause)
-    for (const { answer, publication, result } of batch) answer(publication ? Result.fail(this.failure) : result)
+    for (const { answer, placed, result } of batch) answer(placed ? Result.fail(this.failure) : result)
     this.abandon()
     this.onFailure(this.failure)
   }
 
   private abandon(): void {
-    this.gathering?.end()
+    this.gathering.stop()
     for (const { answer } of this.waiting.splice(0)) answer(Result.fail(this.failure!))
     for (const resume of this.resumers.splice(0)) resume()
   }

@@ -4,14 +4,7 @@
  */
 import type { Publication } from "./Engine.ts"
 import * as Publications from "./Publications.ts"
-
-/** Of every record's first byte. Another one is a newer server's, or no record. */
-export const version = 1
-
-/** A record that cannot be read: of another version, or cut off. */
-export class RecordError extends Error {
-  override readonly name = "RecordError"
-}
+import { In, Out } from "./RecordBytes.ts"
 
 /** A channel as it is kept: everything about it but its publications. */
 export interface Head {
@@ -72,96 +65,17 @@ export interface Run {
 
 const flags = { binary: 1, from: 2, user: 4, tags: 8 } as const
 
-/** Bytes in the making. */
-class Out {
-  private bytes = Buffer.allocUnsafe(256)
-  private end = 1
-
-  constructor() {
-    this.bytes[0] = version
-  }
-
-  byte(value: number): this {
-    const at = this.room(1)
-    this.bytes[at] = value
-    return this
-  }
-
-  number(value: number): this {
-    const at = this.room(8)
-    this.bytes.writeDoubleBE(value, at)
-    return this
-  }
-
-  text(text: string): this {
-    const length = Buffer.byteLength(text)
-    const at = this.room(4 + length)
-    this.bytes.writeUInt32BE(length, at)
-    this.bytes.write(text, at + 4)
-    return this
-  }
-
-  /** The last of a record: to its end. */
-  rest(data: string | Uint8Array): Buffer {
-    const at = this.room(typeof data === "string" ? Buffer.byteLength(data) : data.length)
-    if (typeof data === "string") this.bytes.write(data, at)
-    else this.bytes.set(data, at)
-    return this.bytes.subarray(0, this.end)
-  }
-
-  /** Where so many bytes go. May replace `bytes`, so ask it before. */
-  private room(more: number): number {
-    const at = this.end
-    this.end += more
-    if (this.end > this.bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.max(2 * this.bytes.length, this.end))
-      this.bytes.copy(larger, 0, 0, at)
-      this.bytes = larger
-    }
-    return at
-  }
-}
-
-/** Bytes being read. */
-class In {
-  private at = 1
-  private readonly bytes: Buffer
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
-    if (bytes[0] !== version) throw new RecordError(`a record of version ${bytes[0]}, known is ${version}`)
-  }
-
-  private take(length: number): number {
-    const at = this.at
-    this.at += length
-    if (this.at > this.bytes.length) throw new RecordError(`a record of ${this.bytes.length} bytes is cut off`)
-    return at
-  }
-
-  byte(): number {
-    return this.bytes[this.take(1)]!
-  }
-
-  number(): number {
-    return this.bytes.readDoubleBE(this.take(8))
-  }
-
-  text(): string {
-    const length = this.bytes.readUInt32BE(this.take(4))
-    const at = this.take(length)
-    return this.bytes.toString("utf8", at, at + length)
-  }
-
-  rest(): Buffer {
-    return this.bytes.subarray(this.at)
-  }
-}
-
 /** A publication; `at` is when it was published, on the clock of ages. */
 export const publication = (each: Publication, at: number): Buffer => {
-  const { data, from, tags } = each
   const out = new Out()
+  writePublication(out, each, at)
+  return out.done()
+}
+
+/** The same, in a record that was begun. */
+export const writePublication = (out: Out, each: Publication, at: number): void => {
+  const { data, from, tags } = each
+  out
     .byte(
       (data.type === "binary" ? flags.binary : 0) |
         (from === undefined ? 0 : flags.from) |
@@ -178,7 +92,7 @@ export const publication = (each: Publication, at: number): Buffer => {
     out.number(entries.length)
     for (const [name, value] of entries) out.text(name).text(value)
   }
-  return out.rest(data.type === "json" ? data.text : data.bytes)
+  out.rest(data.type === "json" ? data.text : data.bytes)
 }
 
 /** When a publication was published, without reading the rest of it. */
@@ -225,6 +139,7 @@ export const head = ({ deadline, epoch, first, id, written }: WrittenHead): Buff
     .number(written.at)
     .number(deadline)
     .rest(epoch)
+    .done()
 
 /** The channel again. */
 export const readHead = (bytes: Buffer): Head => {
@@ -251,6 +166,7 @@ export const state = (each: State): Buffer =>
     .number(each.batch)
     .text(each.life)
     .rest(each.epoch)
+    .done()
 
 /** The store's state again. */
 export const readState = (bytes: Buffer): State => {
@@ -268,8 +184,16 @@ export const readState = (bytes: Buffer): State => {
 }
 
 /** A key's use. */
-export const keyUse = (each: KeyUse): Buffer =>
-  new Out().number(each.number).number(each.expiresAt).number(each.offset).text(each.epoch).rest(each.fingerprint)
+export const keyUse = (each: KeyUse): Buffer => {
+  const out = new Out()
+  writeKeyUse(out, each)
+  return out.done()
+}
+
+/** The same, in a record that was begun. */
+export const writeKeyUse = (out: Out, each: KeyUse): void => {
+  out.number(each.number).number(each.expiresAt).number(each.offset).text(each.epoch).rest(each.fingerprint)
+}
 
 /** A key's use again. */
 export const readKeyUse = (bytes: Buffer): KeyUse => {
@@ -290,6 +214,7 @@ export const run = (each: Run): Buffer =>
     .text(each.sync)
     .text(each.file)
     .rest(each.boot)
+    .done()
 
 /** Who ran. */
 export const readRun = (bytes: Buffer): Run => {

@@ -107,6 +107,7 @@ describe("LMDB engine: a restart", () => {
             const { prunedTo, publications } = yield* engine.read("a", everything)
             assert.deepStrictEqual([values(publications), prunedTo], [[99, 100], 98])
             yield* fill(engine)
+            yield* TestClock.adjust(1000)
             yield* until(() => engine.counts().publications === 2)
           }),
         { retention: () => ({ size: 2, ageMs: 600_000 }) },

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import type { Publication } from "../../../src/gateway/engine/Engine.ts"
+import { RecordError } from "../../../src/gateway/engine/RecordBytes.ts"
 import * as Records from "../../../src/gateway/engine/Records.ts"
 
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
@@ -71,8 +72,8 @@ describe("Records", () => {
       time: 2,
       at: 3,
     })
-    assert.throws(() => Records.readHead(head.subarray(0, 30)), Records.RecordError, "a record of 30 bytes is cut off")
+    assert.throws(() => Records.readHead(head.subarray(0, 30)), RecordError, "a record of 30 bytes is cut off")
     head[0] = 2
-    assert.throws(() => Records.readHead(head), Records.RecordError, "a record of version 2, known is 1")
+    assert.throws(() => Records.readHead(head), RecordError, "a record of version 2, known is 1")
   })
 })

@@ -243,6 +243,7 @@ export const engineContract = (name: string, open: Open): void => {
         yield* publish(engine, draft("a", 1, key("k3")))
         assert.strictEqual((yield* publish(engine, draft("a", 1, key("k2")))).duplicate, true)
         assert.strictEqual((yield* publish(engine, draft("a", 1, key("k1")))).duplicate, undefined)
+        yield* TestClock.adjust(1000)
         yield* until(() => engine.counts().keys === 2)
       }),
     )
@@ -358,6 +359,7 @@ export const engineContract = (name: string, open: Open): void => {
         assert.deepStrictEqual([values(again.publications), again.prunedTo, again.more], [[6, 5], 4, false])
         const late = yield* engine.read("a", { limit: 1, maxBytes: 1e6, since: 2 })
         assert.deepStrictEqual([values(late.publications), late.prunedTo, late.more], [[5], 4, true])
+        yield* TestClock.adjust(1000)
         yield* until(() => engine.counts().publications === 6)
       }),
     )
@@ -376,6 +378,8 @@ export const engineContract = (name: string, open: Open): void => {
         const position = yield* engine.position("a")
         assert.strictEqual(position.offset, 2)
         assert.deepStrictEqual(yield* read(engine, "a"), { publications: [], position, prunedTo: 2, more: false })
+        yield* TestClock.adjust(1000)
+        yield* until(() => engine.counts().publications === 0)
         assert.deepStrictEqual(engine.counts(), { channels: 2, publications: 0, bytes: 0, keys: 0 })
       }),
     )

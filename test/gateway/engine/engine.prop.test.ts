@@ -35,10 +35,15 @@ const step = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("read" as const), name, range }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat({ max: 8 }) }) },
+  // Long enough for a sweep.
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.constant(1000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("attach" as const), name }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const), name }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
 )
+
+// None in the log, some, or all until a restart.
+const sizes = fc.record({ size: fc.nat({ max: 4 }), maxLogged: fc.constantFrom(1, 2, 5, 12, 1000) })
 
 /** The rules as slowly and plainly as they can be written. */
 class Model {
@@ -88,14 +93,14 @@ class Model {
   }
 }
 
-type Options = Omit<MemoryEngine.Options, "maxBytes">
+type Options = Omit<MemoryEngine.Options, "maxBytes"> & { readonly maxLogged: number }
 type Open = (directory: string, options: Options) => Effect.Effect<Engine["Service"], unknown, Scope.Scope>
 
 /** Runs the steps on an engine and on the model; an engine that does not survive a restart is not restarted. */
 const behavesAsModel = (
   open: Open,
   survives: boolean,
-  size: number,
+  { maxLogged, size }: { readonly size: number; readonly maxLogged: number },
   steps: ReadonlyArray<typeof step extends fc.Arbitrary<infer S> ? S : never>,
 ) =>
   Effect.gen(function* () {
@@ -104,7 +109,7 @@ const behavesAsModel = (
     const heard: Array<string> = []
     let scope = yield* Scope.make()
     const start = () =>
-      open(directory, { retention: () => ({ size, ageMs }), maxChannels, keys }).pipe(Scope.provide(scope))
+      open(directory, { retention: () => ({ size, ageMs }), maxChannels, keys, maxLogged }).pipe(Scope.provide(scope))
     let engine = yield* start()
     const { epoch } = yield* engine.position("a")
     for (const each of steps) {
@@ -165,8 +170,8 @@ const check = (title: string, open: Open, survives: boolean, numRuns: number) =>
   describe(title, () => {
     it("answers, tells and keeps what the model does", () =>
       fc.assert(
-        fc.asyncProperty(fc.nat({ max: 4 }), fc.array(step, { maxLength: 40, size: "max" }), (size, steps) =>
-          Effect.runPromise(behavesAsModel(open, survives, size, steps)),
+        fc.asyncProperty(sizes, fc.array(step, { maxLength: 40, size: "max" }), (limits, steps) =>
+          Effect.runPromise(behavesAsModel(open, survives, limits, steps)),
         ),
         { numRuns },
       ))

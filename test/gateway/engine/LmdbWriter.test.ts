@@ -1,0 +1,177 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { vi } from "vitest"
+import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
+import * as Records from "../../../src/gateway/engine/Records.ts"
+import { turn, until } from "../../support/wires.ts"
+import { freshDirectory } from "./directories.ts"
+import { draft, everything, key, publish, publishAll, values } from "./publishing.ts"
+
+const retention = () => ({ size: 1000, ageMs: 600_000 })
+
+/** An engine whose transactions are counted, and what they write. `committed` is called when one is over. */
+const counted = (more?: Partial<LmdbEngine.Options>) =>
+  Effect.gen(function* () {
+    const directory = yield* freshDirectory
+    const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+    const control = { transactions: 0, logged: 0, stored: 0, committed: () => undefined as void }
+    const counting = (table: LmdbStore.Table, counter: "logged" | "stored") => ({
+      ...table,
+      put: (at: Buffer, value: Buffer) => {
+        control[counter]++
+        table.put(at, value)
+      },
+    })
+    const engine = yield* LmdbEngine.fromStore(
+      {
+        ...store,
+        log: counting(store.log, "logged"),
+        publications: counting(store.publications, "stored"),
+        commit: async (batch, writes) => {
+          control.transactions++
+          await store.commit(batch, writes)
+          control.committed()
+        },
+      },
+      { retention, ...more },
+    )
+    return { control, directory, engine, store }
+  })
+
+describe("LMDB writer: a transaction", () => {
+  /** With timers that stand still unless they are told: what waits for one waits until the end. */
+  const frozen = <A, E>(use: Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })),
+      () => use,
+      () => Effect.sync(() => vi.advanceTimersByTime(5).useRealTimers()),
+    ).pipe(Effect.tap(turn))
+
+  it.effect("takes all who were answered by the one before, though they publish again one after the other", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted()
+      const rounds = 20
+      // Each a turn later than the one before: two who do not wait for each other would be two transactions.
+      const publisher = Effect.fnUntraced(function* (turns: number) {
+        for (let round = 0; round < rounds; round++) {
+          yield* publish(engine, draft("a"))
+          for (let n = 0; n < turns; n++) yield* turn
+        }
+      })
+      yield* frozen(Effect.all([0, 1, 2, 3, 4].map(publisher), { concurrency: "unbounded" }))
+      assert.strictEqual(control.transactions, rounds)
+      assert.strictEqual((yield* engine.position("a")).offset, 5 * rounds)
+    }),
+  )
+
+  it.effect("waits for them as long as the one before took, and no longer than 5 ms", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted()
+      const after = Effect.fnUntraced(function* (tookMs: number, waitMs: number) {
+        control.committed = () => void vi.advanceTimersByTime(tookMs)
+        yield* publishAll(engine, [draft("a"), draft("a")])
+        control.committed = () => undefined
+        const before = control.transactions
+        const next = yield* Effect.forkChild(publish(engine, draft("a")), { startImmediately: true })
+        yield* turn
+        vi.advanceTimersByTime(waitMs - 1)
+        for (let n = 0; n < 5; n++) yield* turn
+        assert.strictEqual(control.transactions, before)
+        vi.advanceTimersByTime(1)
+        yield* Fiber.join(next)
+        assert.strictEqual(control.transactions, before + 1)
+      })
+      yield* frozen(after(0, 1))
+      yield* frozen(after(3, 3))
+      yield* frozen(after(5, 5))
+      yield* frozen(after(60, 5))
+    }),
+  )
+})
+
+describe("LMDB writer: the log", () => {
+  const countsOf = ({ logged, stored }: { readonly logged: number; readonly stored: number }) => ({ logged, stored })
+
+  it.effect("has all but so many in it, and is put in its place by the one that is too many", () =>
+    Effect.gen(function* () {
+      const { control, engine, store } = yield* counted({ maxLogged: 5 })
+      for (let n = 1; n <= 4; n++) yield* publish(engine, draft("a", n))
+      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 0 })
+      assert.strictEqual(store.log.size(), 4)
+      yield* publish(engine, draft("a", 5))
+      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 5 })
+      assert.strictEqual(store.log.size(), 0)
+      assert.deepStrictEqual(values((yield* engine.read("a", everything)).publications), [1, 2, 3, 4, 5])
+      yield* publishAll(
+        engine,
+        [6, 7, 8, 9, 10].map((n) => draft("a", n)),
+      )
+      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 10 })
+    }),
+  )
+
+  it.effect("has no more than 1 MiB in it", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted()
+      const half = "x".repeat(512 * 1024)
+      yield* publish(engine, draft("a", half))
+      yield* publish(engine, draft("a", half))
+      assert.deepStrictEqual(countsOf(control), { logged: 1, stored: 2 })
+    }),
+  )
+
+  it.effect("is put in its place within a second though nobody publishes any more", () =>
+    Effect.gen(function* () {
+      const { control, engine, store } = yield* counted()
+      yield* publish(engine, draft("a", 1, key("k")))
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(countsOf(control), { logged: 1, stored: 0 })
+      yield* TestClock.adjust(1)
+      yield* until(() => store.log.size() === 0)
+      assert.deepStrictEqual(countsOf(control), { logged: 1, stored: 1 })
+      assert.strictEqual((yield* publish(engine, draft("a", 1, key("k")))).duplicate, true)
+    }),
+  )
+
+  it.effect("is read together with what is in its place, in both directions, wherever a page begins", () =>
+    Effect.gen(function* () {
+      const { engine, store } = yield* counted({ maxLogged: 4 })
+      for (let n = 1; n <= 6; n++) yield* publish(engine, draft("a", n))
+      assert.strictEqual(store.log.size(), 2)
+      const page = (since: number | undefined, limit: number, reverse: boolean) =>
+        Effect.map(
+          engine.read("a", { limit, maxBytes: 1e6, reverse, ...(since === undefined ? undefined : { since }) }),
+          ({ more, publications }) => [values(publications).join(""), more],
+        )
+      assert.deepStrictEqual(yield* page(undefined, 9, false), ["123456", false])
+      assert.deepStrictEqual(yield* page(3, 2, false), ["45", true])
+      assert.deepStrictEqual(yield* page(4, 2, false), ["56", false])
+      assert.deepStrictEqual(yield* page(5, 2, false), ["6", false])
+      assert.deepStrictEqual(yield* page(6, 2, false), ["", false])
+      assert.deepStrictEqual(yield* page(undefined, 9, true), ["654321", false])
+      assert.deepStrictEqual(yield* page(6, 2, true), ["54", true])
+      assert.deepStrictEqual(yield* page(5, 2, true), ["43", true])
+      assert.deepStrictEqual(yield* page(1, 2, true), ["", false])
+    }),
+  )
+
+  it.effect("that cannot be read makes the directory a damaged one", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+      yield* Effect.promise(async () => {
+        await store.commit(1, () => {
+          store.log.put(Records.sorted(1), Buffer.from([1, 0]))
+          return store.state
+        })
+        await store.close(true)
+      })
+      const error = yield* Effect.flip(Effect.scoped(LmdbEngine.make({ directory, retention })))
+      assert.strictEqual(error.reason, "Damaged")
+      assert.include(error.message, "a record of 2 bytes is cut off")
+    }),
+  )
+})
