@@ -41,6 +41,12 @@ const node = (name: string, title: string, speaks: Speaks = "frames"): Peer => (
   ],
 })
 
+/** On the disk that the bench was built on: a folder for temporary files is often no disk at all. */
+const durable = (name: string, title: string, ...mode: ReadonlyArray<string>): Peer => ({
+  ...node(name, title, "gateway"),
+  start: (paths) => [...node("gateway-durable", title).start(paths), `${paths.target}/data`, ...mode],
+})
+
 const nettyClasses = ["buffer", "codec", "common", "handler", "resolver", "transport"]
   .map((module) => `/usr/share/java/netty-${module}.jar`)
   .join(":")
@@ -60,6 +66,8 @@ export const all: ReadonlyArray<Peer> = [
   node("longline-json", "Longline, JSON and schema"),
   node("node-fanout", "Node by hand, gateway", "gateway"),
   node("gateway", "Longline gateway", "gateway"),
+  durable("gateway-each", "Longline gateway, LMDB, a sync each", "each"),
+  durable("gateway-durable", "Longline gateway, LMDB"),
   node("node-loaded", "Node by hand, Longline loaded"),
   {
     name: "c",

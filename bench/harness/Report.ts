@@ -41,7 +41,7 @@ export const rowsOf = (
     const goals = (scenario.goals[name] ?? []).flatMap((goal) => {
       const other = "of" in goal ? ran.find((row) => row.name === goal.of) : reference
       const isReached = reaches(goal, row, other)
-      return isReached === undefined ? [] : [{ text: textOf(goal, row.figure.unit), isReached }]
+      return isReached === undefined ? [] : [{ text: textOf(goal, row.figure.unit, row, other), isReached }]
     })
     return reference === undefined
       ? { ...row, goals }
@@ -118,11 +118,12 @@ const reaches = (goal: Goal, row: Reaching, other: Reaching | undefined): boolea
   return row.perSecond >= goal.throughput * other.perSecond
 }
 
-const textOf = (goal: Goal, unit: Figure): string => {
+const textOf = (goal: Goal, unit: Figure, row: Reaching, other: Reaching | undefined): string => {
   if ("atMost" in goal) return `≤ ${goal.atMost} ${unit}`
   if ("ratio" in goal) return `≤ ${goal.ratio}×`
   if ("above" in goal) return `≤ +${goal.above} ${unit}`
-  return `≥ ${goal.throughput}× the throughput of ${goal.of}`
+  const times = other === undefined ? "" : ` (${(row.perSecond / other.perSecond).toFixed(1)}×)`
+  return `≥ ${goal.throughput}× the throughput of ${goal.of}${times}`
 }
 
 const medianLatency = (latencies: ReadonlyArray<Latency>): Latency => ({

@@ -1,5 +1,5 @@
 /**
- * What is measured, for whom, and what is to be reached (issue 3). The first peer of each is the reference.
+ * What is measured, for whom, and what is to be reached (issues 3 and 4). The first peer of each is the reference.
  * Holds numbers only; sizes shrink for the smoke, never what is done.
  */
 import type { Load } from "../load/Plan.ts"
@@ -120,6 +120,14 @@ export const all: ReadonlyArray<Scenario> = [
     { kind: "publish", clients: 50 },
     { kind: "publish", clients: 3 },
   ),
+  {
+    name: "publish-durable",
+    figure: "µs",
+    peers: ["gateway-each", "gateway-durable"],
+    goals: { "gateway-durable": [{ throughput: 20, of: "gateway-each" }] },
+    load: { kind: "publish", clients: 50 },
+    smoke: { kind: "publish", clients: 3 },
+  },
   against(
     "connect",
     ["node-fanout", "gateway"],

@@ -30,10 +30,14 @@ const expected = [
     [`json-${name}`, "Node by hand, JSON"],
     [`json-${name}`, "Longline, JSON and schema"],
   ]),
-  ...["fanout-full", "fanout-gentle", "publish", "connect"].flatMap((name) => [
+  ...["fanout-full", "fanout-gentle", "publish"].flatMap((name) => [
     [name, "Node by hand, gateway"],
     [name, "Longline gateway"],
   ]),
+  ["publish-durable", "Longline gateway, LMDB, a sync each"],
+  ["publish-durable", "Longline gateway, LMDB"],
+  ["connect", "Node by hand, gateway"],
+  ["connect", "Longline gateway"],
   ...["Node by hand", "Longline", "Node by hand, gateway", "Longline gateway"].map((peer) => ["idle", peer]),
   ["heartbeats", "Longline"],
   ["heartbeats", "Longline gateway"],
