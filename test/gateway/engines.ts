@@ -26,7 +26,8 @@ const layerLmdb = (sync: "always" | "os") =>
 /** Each with the policies' retention. */
 export const engines: Readonly<Record<string, Layer.Layer<Engine, never, Policies>>> = {
   Memory: Defaults.layerMemory,
-  LMDB: layerLmdb("os"),
+  "LMDB (sync: always)": layerLmdb("always"),
+  "LMDB (sync: os)": layerLmdb("os"),
 }
 
 /** A place where an engine waits while it is closed, and how often it was passed. */
@@ -76,8 +77,10 @@ export interface Gates {
   isDown: boolean
 }
 
-/** The memory engine behind gates. */
-export const gated = (): { readonly gates: Gates; readonly layer: Layer.Layer<Engine, never, Policies> } => {
+/** An engine behind gates. */
+export const gated = (
+  inner: Layer.Layer<Engine, never, Policies> = Defaults.layerMemory,
+): { readonly gates: Gates; readonly layer: Layer.Layer<Engine, never, Policies> } => {
   const gates: Gates = {
     attach: new Gate(),
     attached: new Gate(),
@@ -108,5 +111,5 @@ export const gated = (): { readonly gates: Gates; readonly layer: Layer.Layer<En
         Effect.tap(() => gates.answer.pass),
       ),
   })
-  return { gates, layer: Layer.effect(Engine, Effect.map(Engine, wrap)).pipe(Layer.provide(Defaults.layerMemory)) }
+  return { gates, layer: Layer.effect(Engine, Effect.map(Engine, wrap)).pipe(Layer.provide(inner)) }
 }
