@@ -36,6 +36,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("open" as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("tick" as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("turn" as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("stored" as const) }) },
 )
 
 /** A client that believes what it is told, and knows at each moment which publication has to come next. */
@@ -155,6 +156,9 @@ const run = (inner: (typeof engines)[string], steps: Steps) =>
         case "tick":
           channels.tick()
           break
+        case "stored":
+          yield* until(() => unanswered === 0)
+          break
         case "turn":
           yield* settled
       }
@@ -181,7 +185,7 @@ describe("Subscriptions", () => {
         fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), (steps) =>
           Effect.runPromise(run(engine, steps)),
         ),
-        { numRuns: name === "Memory" ? 600 : 150 },
+        { numRuns: name === "Memory" ? 600 : 40 },
       ),
     )
   }

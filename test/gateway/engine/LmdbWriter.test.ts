@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { vi } from "vitest"
+import type { Accepted, EngineError } from "../../../src/gateway/engine/Engine.ts"
 import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
 import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
 import * as Records from "../../../src/gateway/engine/Records.ts"
@@ -12,12 +14,18 @@ import { draft, everything, key, publish, publishAll, values } from "./publishin
 
 const retention = () => ({ size: 1000, ageMs: 600_000 })
 
-/** An engine whose transactions are counted, and what they write. `committed` is called when one is over. */
+/** An engine whose transactions are counted, and what they write. They wait for `held`, and call `committed` when over. */
 const counted = (more?: Partial<LmdbEngine.Options>) =>
   Effect.gen(function* () {
     const directory = yield* freshDirectory
     const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
-    const control = { transactions: 0, logged: 0, stored: 0, committed: () => undefined as void }
+    const control = {
+      transactions: 0,
+      logged: 0,
+      stored: 0,
+      committed: () => undefined as void,
+      held: Promise.resolve(),
+    }
     const counting = (table: LmdbStore.Table, counter: "logged" | "stored") => ({
       ...table,
       put: (at: Buffer, value: Buffer) => {
@@ -32,6 +40,7 @@ const counted = (more?: Partial<LmdbEngine.Options>) =>
         publications: counting(store.publications, "stored"),
         commit: async (batch, writes) => {
           control.transactions++
+          await control.held
           await store.commit(batch, writes)
           control.committed()
         },
@@ -88,6 +97,30 @@ describe("LMDB writer: a transaction", () => {
       yield* frozen(after(3, 3))
       yield* frozen(after(5, 5))
       yield* frozen(after(60, 5))
+    }),
+  )
+})
+
+describe("LMDB writer: a key", () => {
+  it.effect("that is used again while its first use is being written is remembered for the second", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted({ maxLogged: 1, keys: { windowMs: 5000 } })
+      const { epoch } = yield* engine.position("a")
+      const again = draft("a", 1, key("k"))
+      let release = (): void => undefined
+      control.held = new Promise((resolve) => {
+        release = resolve
+      })
+      const third = Deferred.makeUnsafe<Accepted, EngineError>()
+      engine.publishUnsafe(again, () =>
+        engine.publishUnsafe(again, (accepted) => Deferred.doneUnsafe(third, Effect.fromResult(accepted))),
+      )
+      yield* until(() => control.transactions === 1)
+      yield* TestClock.adjust(5000)
+      const second = yield* Effect.forkChild(publish(engine, again), { startImmediately: true })
+      release()
+      assert.deepStrictEqual(yield* Fiber.join(second), { offset: 2, epoch })
+      assert.deepStrictEqual(yield* Deferred.await(third), { offset: 2, epoch, duplicate: true })
     }),
   )
 })
