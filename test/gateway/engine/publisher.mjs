@@ -24,9 +24,13 @@ const log = openSync(logPath, "a")
 const scope = Effect.runSync(Scope.make())
 const started = performance.now()
 const engine = await Effect.runPromise(
-  LmdbEngine.make({ directory, sync, retention: () => ({ size: 10_000_000, ageMs: 86_400_000 }) }).pipe(
-    Scope.provide(scope),
-  ),
+  LmdbEngine.make({
+    directory,
+    sync,
+    retention: () => ({ size: 10_000_000, ageMs: 86_400_000 }),
+    // So that every third transaction empties the log, and a kill hits one of them soon.
+    ...(isBulk ? undefined : { maxLogged: 150 }),
+  }).pipe(Scope.provide(scope)),
 )
 
 const draftOf = (channel, id) => ({
