@@ -35,6 +35,15 @@ export class Offline extends Data.TaggedError("Offline")<{ readonly maxWaiting: 
   }
 }
 
+/** All connections of a pool have as much to do as they may, or there is none: nothing was sent. */
+export class Busy extends Data.TaggedError("Busy")<{ readonly cause: "full" | "deadline" }> {
+  override get message(): string {
+    return this.cause === "full"
+      ? "as many calls as may wait for a connection of the pool (maxWaiting)"
+      : "no connection of the pool was free in time"
+  }
+}
+
 /**
  * The client is over: it was closed, the gateway said that it should not come again (`code` is its bye's), or its first
  * connection failed as often as it may (`firstAttempts`).
@@ -59,7 +68,7 @@ export class AlreadyInUse extends Data.TaggedError("AlreadyInUse")<{ readonly na
 
 /** Everything that a client's methods fail with, by reason. */
 export class ClientError extends Data.TaggedError("ClientError")<{
-  readonly reason: Refused | OutcomeUnknown | Offline | Ended | Unsendable | Unreadable | AlreadyInUse
+  readonly reason: Refused | OutcomeUnknown | Offline | Busy | Ended | Unsendable | Unreadable | AlreadyInUse
 }> {
   override get message(): string {
     return this.reason.message

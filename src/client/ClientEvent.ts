@@ -20,8 +20,8 @@ export type ClientEvent = Data.TaggedEnum<{
   RefreshFailed: { readonly error: unknown }
   /** A service that this client serves was refused when it was sent again; it is not served any more. */
   ServeRefused: { readonly service: string; readonly error: unknown }
-  /** The client is over: it was closed, or told not to come again. */
-  Ended: { readonly code: number | undefined; readonly message: string }
+  /** The client is over: it was closed, told not to come again, or lost its only connection (`reconnect: false`). */
+  Ended: { readonly code: number | undefined; readonly message: string; readonly waitMs?: number }
 }>
 
 export const {

@@ -36,6 +36,8 @@ export interface Options {
   readonly timeout?: Duration.Input
   /** How long dialling may take, and then the answer to `connect`. Default: 10 s each. */
   readonly connectTimeout?: Duration.Input
+  /** Whether a connection that is lost is made again. Default: true; otherwise it is the end of the client. */
+  readonly reconnect?: boolean
   /** Messages that may wait while there is no connection. Default: 0, they fail with `Offline`. */
   readonly offlineQueue?: number
   /** Attempts at the first connection, after which the client has ended. Default: as many as it takes. */
@@ -168,12 +170,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     asking.lost()
   }
 
-  const end = (code: number | undefined, message: string): void => {
+  const end = (code: number | undefined, message: string, waitMs?: number): void => {
     const error = ClientError.of(new ClientError.Ended({ code, message }))
     line.end(error)
     ended()
     subscriptions.end(error)
-    tell(ClientEvent.Ended({ code, message }))
+    tell(ClientEvent.Ended({ code, message, ...(waitMs !== undefined && { waitMs }) }))
   }
 
   const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultTimeout)
@@ -193,7 +195,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const attemptAgain = Effect.fnUntraced(function* (dial: Dial.Dialer, attempts: number) {
     tell(ClientEvent.Connecting({ attempt: attempts }))
     const ending = yield* attempt(dial)
-    if (ending.connectedMs !== undefined) firstAttempts = Infinity
+    if (ending.connectedMs !== undefined) firstAttempts = options.reconnect === false ? 0 : Infinity
     const isLast = isClosing || attempts >= firstAttempts
     const advice = isLast ? "stop" : adviceOf(ending.bye, Effect.isEffect(token))
     return { ...ending, advice }
@@ -204,7 +206,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       waiting: ({ bye, message }, retryInMs) =>
         Effect.sync(() => tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))),
     })
-    if (!isClosing) end(bye?.code, message)
+    if (!isClosing) end(bye?.code, message, bye?.waitMs)
   })
 
   const staying = yield* Effect.forkScoped(stayConnected)

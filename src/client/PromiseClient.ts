@@ -14,36 +14,25 @@ import * as Stream from "effect/Stream"
 import type { Presence } from "../gateway/protocol/ServerMessage.ts"
 import * as Client from "./Client.ts"
 import type { ClientEvent } from "./ClientEvent.ts"
-import type { History, Request } from "./Message.ts"
-import type * as Publishing from "./Publishing.ts"
+import type { Request } from "./Message.ts"
+import * as Promised from "./Promised.ts"
+import type { Abortable, Calls } from "./Promised.ts"
 import type { Item, Options as SubscribeOptions } from "./Subscription.ts"
 
 export { ClientError } from "./ClientError.ts"
+export type { Abortable, Calls } from "./Promised.ts"
+export { connectPool, type PoolOptions, type PromisePool } from "./PromisePool.ts"
 export { ServiceError } from "./Serving.ts"
 
 /** As `Client.Options`; the token may come from a function of the application's. */
 export type Options = Omit<Client.Options, "token"> & {
-  readonly token?: string | (() => string | Promise<string>)
-}
-
-/** What goes with a message whose answer is waited for. */
-export interface Abortable {
-  /** Gives up: the promise is rejected, and a responder is told. */
-  readonly signal?: AbortSignal
+  readonly token?: Promised.Token
 }
 
 /** A client at work, until it is closed. */
-export interface PromiseClient {
+export interface PromiseClient extends Calls {
   /** A channel for as long as it is iterated; leaving the loop leaves the channel. */
   readonly subscribe: (channel: string, options?: SubscribeOptions) => AsyncIterable<Item>
-  /** As `Client.publish`. */
-  readonly publish: (
-    channel: string,
-    data: unknown,
-    options?: Publishing.Options & Abortable,
-  ) => Promise<Publishing.Published>
-  /** As `Client.request`. */
-  readonly request: (service: string, data: unknown, options?: Client.AnswerOptions & Abortable) => Promise<unknown>
   /**
    * Answers for a service until the function that it gives is called. A handler's signal is aborted when nobody waits for
    * its answer any more; a `ServiceError` that it throws is the asker's, any other error is not told.
@@ -52,11 +41,6 @@ export interface PromiseClient {
     service: string,
     handler: (request: Request, signal: AbortSignal) => unknown,
   ) => Promise<() => Promise<void>>
-  /** As `Client.history`. */
-  readonly history: (
-    channel: string,
-    options?: Client.HistoryOptions & Client.AnswerOptions & Abortable,
-  ) => Promise<Pick<History, "publications" | "position" | "more">>
   /** As `Client.presence`. */
   readonly presence: (
     channel: string,
@@ -73,21 +57,14 @@ export interface PromiseClient {
 /** A client that is connected; rejected if the gateway will not have it, or when the signal is aborted before. */
 export const connect = async (options: Options & Abortable): Promise<PromiseClient> => {
   const { signal, token, ...rest } = options
-  const scope = Scope.makeUnsafe()
-  const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  const made = Client.make({ ...rest, ...(token !== undefined && { token: tokenOf(token) }) })
-  const client = await Effect.runPromise(Scope.provide(made, scope), runOptions(signal)).catch(
-    async (error: unknown) => {
-      await close()
-      throw error
-    },
-  )
+  const {
+    close,
+    made: client,
+    scope,
+  } = await Promised.open(Client.make({ ...rest, ...Promised.tokenOf(token) }), signal)
   return {
+    ...Promised.callsOf(client),
     subscribe: (channel, options) => Stream.toAsyncIterable(client.subscribe(channel, options)),
-    publish: (channel, data, { signal, ...options } = {}) =>
-      Effect.runPromise(client.publish(channel, data, options), runOptions(signal)),
-    request: (service, data, { signal, ...options } = {}) =>
-      Effect.runPromise(client.request(service, data, options), runOptions(signal)),
     serve: async (service, handler) => {
       const serving = Scope.forkUnsafe(scope)
       const answer = (request: Request) =>
@@ -99,17 +76,9 @@ export const connect = async (options: Options & Abortable): Promise<PromiseClie
       await Effect.runPromise(Scope.provide(client.serve(service, answer), serving))
       return () => Effect.runPromise(Scope.close(serving, Exit.void))
     },
-    history: (channel, { signal, ...options } = {}) =>
-      Effect.runPromise(client.history(channel, options), runOptions(signal)),
-    presence: (channel, { signal, ...options } = {}) =>
-      Effect.runPromise(client.presence(channel, options), runOptions(signal)),
+    presence: (channel, { signal, ...options } = {}) => Promised.run(client.presence(channel, options), signal),
     refresh: () => Effect.runPromise(client.refresh),
     events: Stream.toAsyncIterable(client.events),
     close,
   }
 }
-
-const tokenOf = (token: NonNullable<Options["token"]>) =>
-  typeof token === "string" ? token : Effect.tryPromise({ try: async () => token(), catch: (error) => error })
-
-const runOptions = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal })

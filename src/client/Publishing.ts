@@ -47,6 +47,10 @@ export interface Owner {
   readonly toldUnheard: (channel: string, offset: number) => void
 }
 
+/** How long a publication with these options may take. */
+export const timeoutOf = ({ timeout = defaultTimeout }: Options): Duration.Duration =>
+  Duration.min(Duration.fromInputUnsafe(timeout), maxTimeout)
+
 /** Publishes one value. */
 export const publish = (
   { asking, line, toldUnheard }: Owner,
@@ -57,7 +61,7 @@ export const publish = (
   const data = Payload.make(value)
   if (Result.isFailure(data)) return Effect.fail(ClientError.of(data.failure))
   const { echo, key, tags } = options
-  const timeout = Duration.min(Duration.fromInputUnsafe(options.timeout ?? defaultTimeout), maxTimeout)
+  const timeout = timeoutOf(options)
   const message = {
     type: "publish" as const,
     channel,

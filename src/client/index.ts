@@ -6,6 +6,7 @@
 export * as Client from "./Client.ts"
 export * as ClientError from "./ClientError.ts"
 export * as ClientEvent from "./ClientEvent.ts"
+export * as ClientPool from "./ClientPool.ts"
 export * as Typed from "./Typed.ts"
 export type { Publication, Request } from "./Message.ts"
 export type { Item, Joined } from "./Subscription.ts"

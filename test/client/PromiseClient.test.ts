@@ -1,6 +1,6 @@
 /** The client's face without Effect, against a gateway on a real socket. Needs a build. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { connect, ServiceError } from "../../src/client/PromiseClient.ts"
+import { connect, connectPool, ServiceError } from "../../src/client/PromiseClient.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as Gateway from "../support/gateway.ts"
 
@@ -58,6 +58,20 @@ describe("without Effect", () => {
     while (!gaveUp.signal.aborted) await client.presence("any")
     await stop()
     assert.deepInclude((await rejected(client.request("shout", "hello"))).reason, { code: 114 })
+    await client.close()
+  })
+
+  it("a pool publishes, asks and reads by promises until it is closed", async () => {
+    const client = await connect({ dial: dial() })
+    const stop = await client.serve("double", ({ data }) => Number(data) * 2)
+    const pool = await connectPool({ dial: dial(), token: () => "any", max: 2 })
+    const first = await pool.publish("pooled", 1, { key: "k" })
+    assert.deepStrictEqual(await pool.publish("pooled", 1, { key: "k" }), { ...first, duplicate: true })
+    assert.strictEqual(await pool.request("double", 21), 42)
+    assert.strictEqual((await pool.history("pooled")).publications.length, 1)
+    assert.deepStrictEqual(await pool.stats(), { idle: 1, used: 0, pending: 0, min: 1, max: 2 })
+    await pool.close()
+    await stop()
     await client.close()
   })
 

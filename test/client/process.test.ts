@@ -5,14 +5,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import * as Net from "node:net"
 import { join } from "node:path"
 import * as Client from "../../src/client/Client.ts"
+import * as ClientPool from "../../src/client/ClientPool.ts"
 import type { Item } from "../../src/client/Subscription.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as Gateway from "../support/gateway.ts"
 import { temporaryFolder, until } from "../support/wires.ts"
+import { proxy } from "./proxy.ts"
 import { tags } from "./support.ts"
 
 /** A gateway that ends with the scope, however it was left. */
@@ -66,25 +68,6 @@ const ride = Effect.fnUntraced(function* <R>(
   return { recoveries, events }
 })
 
-/** A proxy to a port, whose connections can be reset. */
-const proxy = Effect.fnUntraced(function* (port: number) {
-  const sockets = new Set<Net.Socket>()
-  const server = yield* Effect.acquireRelease(
-    Effect.callback<Net.Server>((resume) => {
-      const server = Net.createServer((socket) => {
-        const onward = Net.connect({ port, host: "127.0.0.1" })
-        for (const end of [socket, onward])
-          sockets.add(end.on("error", () => {}).on("close", () => sockets.delete(end)))
-        socket.pipe(onward).pipe(socket)
-      })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close()),
-  )
-  const reset = Effect.sync(() => sockets.forEach((socket) => socket.resetAndDestroy()))
-  return { dial: TcpTransport.dial({ host: "127.0.0.1", port: (server.address() as Net.AddressInfo).port }), reset }
-})
-
 /** A gateway that keeps its publications, and another one in its place after the signal. */
 const restarted = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
   const folder = yield* temporaryFolder
@@ -107,6 +90,35 @@ describe("nothing that was acknowledged is lost, doubled or out of order", () =>
         const { recoveries } = yield* ride(dial, (more) => Effect.andThen(reset, Effect.andThen(more, reset)))
         assert.deepStrictEqual([recoveries[0], recoveries[1]], ["none", "yes"])
         assert.notInclude(recoveries, "no")
+      }),
+    patience,
+  )
+
+  it.live(
+    "when the connections of a pool are reset, again and again (out of order, since nobody waited for order)",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* gateway()
+        const { dial, reset } = yield* proxy(port)
+        const pool = yield* ClientPool.make({ dial, min: 2, max: 3, concurrency: 8 })
+        const direct = yield* Client.make({ dial: TcpTransport.dial({ host: "127.0.0.1", port }) })
+        const numbers = Array.from({ length: 600 }, (_, n) => n)
+        let acknowledged = 0
+        const publish = (n: number) => Effect.map(pool.publish("a", n, { key: `k${n}` }), () => void acknowledged++)
+        const publishing = yield* Effect.forkScoped(
+          Effect.forEach(numbers, publish, { concurrency: 40, discard: true }),
+        )
+        for (const mark of [100, 250, 400]) {
+          yield* until(() => acknowledged >= mark)
+          yield* reset
+        }
+        yield* Fiber.join(publishing)
+        const { publications } = yield* direct.history("a", { limit: 1_000 })
+        const heard = publications.map(({ data }) => Number(data))
+        assert.deepStrictEqual(
+          heard.toSorted((a, b) => a - b),
+          numbers,
+        )
       }),
     patience,
   )

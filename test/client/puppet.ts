@@ -57,15 +57,17 @@ export const make = Effect.gen(function* () {
     peer.say({ ...connected, ...answer })
     return { ...peer, connect }
   })
-  /** A client that is connected. At the end of the test its wire is reset first: a puppet says no farewell. */
+  /** At the end of the test no wire is left: a puppet says no farewell. */
+  const silence = Effect.addFinalizer(() => Effect.sync(() => wires.forEach((wire) => wire.abortUnsafe())))
+  /** A client that is connected. */
   const client = Effect.fnUntraced(function* (options: Partial<Client.Options> = {}, answer: object = {}) {
     const making = yield* Effect.forkScoped(Client.make({ dial, ...options }))
     const peer = yield* accept(answer)
     const client = yield* Fiber.join(making)
-    yield* Effect.addFinalizer(() => Effect.sync(() => wires.forEach((wire) => wire.abortUnsafe())))
+    yield* silence
     return { client, peer }
   })
-  return { dial, dialled, accept, client, waiting: Queue.size(peers) }
+  return { dial, dialled, accept, client, silence, waiting: Queue.size(peers) }
 })
 
 const peerOf = (wire: MemoryWire): Peer => {
