@@ -14,9 +14,9 @@ export interface Gateway extends Spawned.Spawned {
 /** The program under test. */
 export const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url))
 
-/** Starts a gateway on a port of its own (or on the `--unix` path given) and waits until it says that it is ready. */
+/** Starts a gateway on a port of its own (or on the `--port` or `--unix` path given) and waits until it says that it is ready. */
 export const start = async (args: ReadonlyArray<string> = []): Promise<Gateway> => {
-  const listen = args.includes("--unix") ? [] : ["--port", "0"]
+  const listen = args.includes("--unix") || args.includes("--port") ? [] : ["--port", "0"]
   const gateway = Spawned.start(process.execPath, [program, ...listen, "--log-format", "json", ...args])
   try {
     const address = await gateway.line("ready line (listening on ...)", readyAddress)
