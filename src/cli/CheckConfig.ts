@@ -7,9 +7,11 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Command from "effect/cli/Command"
+import type { Mistakes } from "../gateway/config/ConfigError.ts"
 import * as GatewayConfig from "../gateway/config/GatewayConfig.ts"
 import { complainOfAll } from "./Complaint.ts"
 import { flags, given } from "./Flags.ts"
+import * as Judged from "./Judged.ts"
 
 /** The configuration was checked, and is wrong: everything has been printed, exit code 1. */
 export class CheckFailed extends Data.TaggedError("CheckFailed") {
@@ -17,15 +19,20 @@ export class CheckFailed extends Data.TaggedError("CheckFailed") {
   override readonly [Runtime.errorReported] = false
 }
 
+const json = Judged.toggle("json", "print JSON: whether it is valid, and each mistake")
+
 /** The command. Succeeds with one line on standard output. */
-export const command = Command.make("check-config", flags, (texts) =>
+export const command = Command.make("check-config", { json, flags }, ({ json, flags: texts }) =>
   GatewayConfig.load(given(texts)).pipe(
-    Effect.andThen(Console.log("the configuration is valid")),
+    Effect.andThen(Console.log(json ? JSON.stringify({ valid: true, mistakes: [] }) : "the configuration is valid")),
     Effect.catchTag("InvalidConfig", ({ mistakes }) =>
-      Effect.andThen(complainOfAll(mistakes), Effect.fail(new CheckFailed())),
+      Effect.andThen(json ? tell(mistakes) : complainOfAll(mistakes), Effect.fail(new CheckFailed())),
     ),
   ),
 ).pipe(
   Command.withDescription("Check the configuration and everything it refers to; the exit code is 1 if it is wrong."),
   Command.withShortDescription("check the configuration"),
 )
+
+const tell = (mistakes: Mistakes) =>
+  Console.log(JSON.stringify({ valid: false, mistakes: mistakes.map(({ message }) => message) }))

@@ -37,47 +37,49 @@ export const allowedName = "1 to 64 letters, digits, dots, dashes and underscore
 
 type Platform = FileSystem.FileSystem | Path.Path
 
-/** The path of the file. */
-export const file: Effect.Effect<string, CommandFailed, Path.Path> = Effect.gen(function* () {
+/** The path of the file; None where there is no home for it. */
+const file: Effect.Effect<Option.Option<string>, never, Path.Path> = Effect.gen(function* () {
   const path = yield* Path.Path
   const [config, home] = yield* Effect.orDie(
     Config.all([Config.option(Config.String("XDG_CONFIG_HOME")), Config.option(Config.String("HOME"))]),
   )
   // The specification of these directories: a path that is not absolute does not count.
-  const base = Option.filter(config, path.isAbsolute).pipe(
+  return Option.filter(config, path.isAbsolute).pipe(
     Option.orElse(() => Option.map(home, (home) => path.join(home, ".config"))),
+    Option.map((base) => path.join(base, "longline", "contexts.json")),
   )
-  if (Option.isNone(base)) return yield* mistaken("there is no HOME and no XDG_CONFIG_HOME to keep contexts in")
-  return path.join(base.value, "longline", "contexts.json")
 })
+
+const nothing: Contexts = { contexts: {} }
 
 /** Reads the file; none is there before the first context is saved. */
 export const read: Effect.Effect<Contexts, CommandFailed, Platform> = Effect.gen(function* () {
   const path = yield* file
+  if (Option.isNone(path)) return nothing
   const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(path).pipe(
+  const text = yield* fs.readFileString(path.value).pipe(
     Effect.catchIf(
       ({ reason }) => reason._tag === "NotFound",
-      () => Effect.succeed(`{"contexts":{}}`),
+      () => Effect.succeed(JSON.stringify(nothing)),
     ),
     Effect.catch(({ message }) => mistaken(`the contexts cannot be read: ${message}`)),
   )
   return yield* Effect.catch(Schema.decodeEffect(Schema.fromJsonString(Contexts))(text), () =>
-    mistaken(`${path} does not hold contexts; correct it, or remove it`),
+    mistaken(`${path.value} does not hold contexts; correct it, or remove it`),
   )
 })
 
 /** Replaces the file. */
 export const write = Effect.fnUntraced(function* (contexts: Contexts) {
   const path = yield* file
+  if (Option.isNone(path)) return yield* mistaken("there is no HOME and no XDG_CONFIG_HOME to keep contexts in")
   const fs = yield* FileSystem.FileSystem
   const { dirname } = yield* Path.Path
-  const beside = `${path}.${randomUUID()}`
-  yield* fs.makeDirectory(dirname(path), { recursive: true, mode: 0o700 }).pipe(
-    Effect.andThen(
-      fs.writeFileString(beside, `${JSON.stringify(contexts, undefined, 2)}\n`, { mode: 0o600, flag: "wx" }),
-    ),
-    Effect.andThen(fs.rename(beside, path)),
+  const beside = `${path.value}.${randomUUID()}`
+  const text = `${JSON.stringify(contexts, undefined, 2)}\n`
+  yield* fs.makeDirectory(dirname(path.value), { recursive: true, mode: 0o700 }).pipe(
+    Effect.andThen(fs.writeFileString(beside, text, { mode: 0o600, flag: "wx" })),
+    Effect.andThen(fs.rename(beside, path.value)),
     Effect.catch(({ message }) => mistaken(`the contexts cannot be written: ${message}`)),
   )
 })

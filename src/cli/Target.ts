@@ -3,6 +3,7 @@
  * `tcp://host:port`, `tls://host:port`, `unix:/path`, `ws://host:port/path`, `wss://host:port/path`, or a bare `host:port`.
  * Resolves no name, reads no file, connects to nobody.
  */
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Dialer } from "../client/Client.ts"
 import { maxServerFrameBytes } from "../client/ClientCodec.ts"
@@ -10,7 +11,6 @@ import * as Host from "../gateway/config/Host.ts"
 import * as TcpTransport from "../transport/TcpTransport.ts"
 import * as TlsTransport from "../transport/TlsTransport.ts"
 import { formatAddress } from "../transport/Transport.ts"
-import * as WebSocketTransport from "../transport/WebSocketTransport.ts"
 
 /** Where a gateway listens. */
 export type Target =
@@ -20,6 +20,9 @@ export type Target =
 
 /** Where a gateway listens unless it is told otherwise. */
 export const defaultPort = 7557
+
+/** Where gateways take WebSockets unless they are told otherwise. */
+export const defaultPath = "/connect"
 
 /** What a target has to be, completing "it must be …". */
 export const allowed =
@@ -43,7 +46,7 @@ export const parse = (text: string): Result.Result<Target, string> => {
   if (port < 1 || port > 65535) return Result.fail(`an address with a port from 1 to 65535`)
   const tag = tags[scheme]
   if (tag === "Ws" || tag === "Wss") {
-    return Result.succeed({ _tag: tag, host, port, path: path.length > 1 ? path : WebSocketTransport.defaultPath })
+    return Result.succeed({ _tag: tag, host, port, path: path.length > 1 ? path : defaultPath })
   }
   return path.length > 1 ? Result.fail(allowed) : Result.succeed({ _tag: tag, host, port })
 }
@@ -77,7 +80,11 @@ export const dialer = (target: Target, trust: TlsTransport.Trust = {}): Dialer =
       return TlsTransport.dial({ ...target, ...trust })
     default: {
       const tls = target._tag === "Wss" ? trust : undefined
-      return WebSocketTransport.dial({ ...target, subprotocols, maxMessageBytes: maxServerFrameBytes, tls })
+      const options = { ...target, subprotocols, maxMessageBytes: maxServerFrameBytes, tls }
+      // HTTP and WebSockets take a tenth of a command's start, and most targets need neither.
+      return Effect.flatMap(webSockets, ({ dial }) => dial(options))
     }
   }
 }
+
+const webSockets = Effect.promise(() => import("../transport/WebSocketTransport.ts"))

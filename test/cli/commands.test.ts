@@ -24,6 +24,17 @@ describe("check-config", () => {
     }),
   )
 
+  it.effect("says the same in JSON", () =>
+    Effect.gen(function* () {
+      const valid = yield* longline({ args: ["check-config", "--json"] })
+      assert.deepStrictEqual([valid.exitCode, valid.stdout], [0, '{"valid":true,"mistakes":[]}'])
+      const { stdout, ...rest } = yield* longline({ args: ["check-config", "--port", "x", "--json"] })
+      assert.deepStrictEqual(rest, { config: undefined, stderr: "", exitCode: 1, reported: false })
+      const mistakes = [`--port is "x"; it must be a whole number from 0 to 65535`]
+      assert.deepStrictEqual(JSON.parse(stdout), { valid: false, mistakes })
+    }),
+  )
+
   it.effect("fails with a line for each mistake, in values, keys, schemas and between settings", () =>
     Effect.gen(function* () {
       const text = `

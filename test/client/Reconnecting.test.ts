@@ -90,6 +90,32 @@ describe("a connection that is lost", () => {
     }),
   )
 
+  it.effect("is tried as often as it may before the first one, and for as long as it takes afterwards", () =>
+    Effect.gen(function* () {
+      const { client, dial, reset, setDown, wires } = yield* network()
+      setDown(true)
+      let attempts = 0
+      const counting = Effect.andThen(
+        Effect.sync(() => attempts++),
+        dial,
+      )
+      const making = yield* Effect.forkScoped(reasonOf(client({ dial: counting, firstAttempts: 2 })))
+      yield* pass("1 minutes")
+      const message = "cannot connect to memory:gateway: ECONNREFUSED"
+      assert.deepStrictEqual(yield* Fiber.join(making), new ClientErrors.Ended({ code: undefined, message }))
+      assert.strictEqual(attempts, 2)
+      setDown(false)
+      const ann = yield* client({ firstAttempts: 1 })
+      setDown(true)
+      yield* reset
+      yield* pass("1 minutes")
+      setDown(false)
+      yield* pass("21 seconds")
+      assert.strictEqual(wires.length, 2)
+      assert.deepInclude(yield* ann.publish("a", 1), { offset: 1 })
+    }),
+  )
+
   it.effect("offers its services again, and interrupts what it was answering", () =>
     Effect.gen(function* () {
       const { client, connect, reset } = yield* network()

@@ -215,8 +215,14 @@ describe("hist, pres, watch and rtt", () => {
     const { stdout } = await run(["hist", "pages", "--limit", "1", "--json"])
     assert.deepStrictEqual(objects(stdout), [
       {
-        ...{ type: "publication", channel: "pages", offset: 1, previous: 0, epoch: "string" },
-        ...{ from: { connection: "string" }, time: "number", data: 1 },
+        type: "publication",
+        channel: "pages",
+        offset: 1,
+        previous: 0,
+        epoch: "string",
+        from: { connection: "string" },
+        time: "number",
+        data: 1,
       },
       { type: "history", channel: "pages", position: { offset: 5, epoch: "string" }, more: true },
     ])
@@ -243,18 +249,22 @@ describe("hist, pres, watch and rtt", () => {
 
   it("watch without a channel tells of connections, as the journal has them", async () => {
     const watch = start("watch", "--json")
-    let isTold = false
-    const told = watch
-      .line("an end", (line) => (line.includes('"closed"') ? line : undefined))
-      .finally(() => (isTold = true))
+    const told = watch.line("an end", (line) => (line.includes('"closed"') ? line : undefined))
+    let line: unknown
     // Nobody knows when it has begun to listen.
-    while (!isTold) await run(["pub", "probe", "1"])
-    const closed = JSON.parse(await told) as { readonly offset: number; readonly openForMs: number }
+    do line = await Promise.race([told, run(["pub", "probe", "1"])])
+    while (typeof line !== "string")
+    const closed = JSON.parse(line) as { readonly offset: number; readonly openForMs: number }
     assert.isAbove(closed.offset, 0)
     assert.deepStrictEqual(objects([JSON.stringify({ ...closed, offset: 0, openForMs: 0 })]), [
       {
-        ...{ type: "closed", offset: 0, time: "number", connection: "string" },
-        ...{ code: 4000, reason: "closed by the peer", openForMs: 0 },
+        type: "closed",
+        offset: 0,
+        time: "number",
+        connection: "string",
+        code: 4000,
+        reason: "closed by the peer",
+        openForMs: 0,
       },
     ])
   })
