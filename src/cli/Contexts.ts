@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import * as Nearest from "../gateway/config/Nearest.ts"
 import { type CommandFailed, mistaken } from "./Complaint.ts"
+import * as Files from "./Files.ts"
 
 const text = Schema.optionalKey(Schema.String)
 
@@ -62,7 +63,7 @@ export const read: Effect.Effect<Contexts, CommandFailed, Platform> = Effect.gen
       ({ reason }) => reason._tag === "NotFound",
       () => Effect.succeed(JSON.stringify(nothing)),
     ),
-    Effect.catch(({ message }) => mistaken(`the contexts cannot be read: ${message}`)),
+    Effect.catch((error) => mistaken(`the contexts cannot be read (${Files.why(error)})`)),
   )
   return yield* Effect.catch(Schema.decodeEffect(Schema.fromJsonString(Contexts))(text), () =>
     mistaken(`${path.value} does not hold contexts; correct it, or remove it`),
@@ -80,7 +81,7 @@ export const write = Effect.fnUntraced(function* (contexts: Contexts) {
   yield* fs.makeDirectory(dirname(path.value), { recursive: true, mode: 0o700 }).pipe(
     Effect.andThen(fs.writeFileString(beside, text, { mode: 0o600, flag: "wx" })),
     Effect.andThen(fs.rename(beside, path.value)),
-    Effect.catch(({ message }) => mistaken(`the contexts cannot be written: ${message}`)),
+    Effect.catch((error) => mistaken(`the contexts cannot be written (${Files.why(error)})`)),
   )
 })
 

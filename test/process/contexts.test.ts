@@ -128,4 +128,9 @@ describe("context", () => {
     )
     assert.strictEqual(readFileSync(file(), "utf8"), '{"contexts":{"live":{"url":7}}}')
   })
+  it("says why it cannot be read", async () => {
+    writeFileSync(join(home, "longline"), "in the way")
+    const why = `ENOTDIR: not a directory, open '${file()}'`
+    assert.deepStrictEqual(await context("list"), failed(2, `the contexts cannot be read (${why})`))
+  })
 })
