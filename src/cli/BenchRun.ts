@@ -65,10 +65,13 @@ const barOf = Effect.fnUntraced(function* (plan: Plan) {
   const { stderrIsTerminal } = yield* Stdio.Stdio
   const isShown = yield* stderrIsTerminal
   const startedAt = performance.now()
-  const write = (text: string) => void (isShown && process.stderr.write(text))
+  const write = (text: string) => void (isShown && process.stderr.write(eraseLine + text))
   return {
-    tell: (progress: Crew.Progress) =>
-      write(eraseLine + Shown.progress(plan, progress, (performance.now() - startedAt) / 1000)),
-    clear: () => write(eraseLine),
+    tell: (progress: Crew.Progress) => {
+      const line = Shown.progress(plan, progress, (performance.now() - startedAt) / 1000)
+      // A line that is broken cannot be written over. A terminal that knows no width says 0.
+      write(line.slice(0, (process.stderr.columns || Infinity) - 1))
+    },
+    clear: () => write(""),
   }
 })

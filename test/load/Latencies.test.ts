@@ -35,8 +35,8 @@ describe("Latencies", () => {
       ;(n % 2 === 0 ? even : odd).record(n * n)
     }
     const merged = of()
-    merged.add(odd.encoded())
     merged.add(even.encoded())
+    merged.add(odd.encoded())
     assert.deepStrictEqual(merged.summary(), all.summary())
     assert.notDeepEqual(odd.summary(), all.summary())
   })

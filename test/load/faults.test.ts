@@ -6,7 +6,7 @@ import { LoadFailed } from "../../src/load/Context.ts"
 import type { Message } from "../../src/load/Link.ts"
 import * as Pacer from "../../src/load/Pacer.ts"
 import type { Plan } from "../../src/load/Plan.ts"
-import { counted, fake, load, type Peer, plan, publicationOf, publishedOf } from "./support.ts"
+import { counted, fake, load, measured, type Peer, plan, publicationOf, publishedOf } from "./support.ts"
 
 /** Ten publications to two subscribers. */
 const tenToTwo = { connections: 2, rate: 20, warmUpMs: 0, durationMs: 500 } satisfies Partial<Plan>
@@ -183,6 +183,61 @@ describe("a load that cannot be put on the server", () => {
       )
       const server = yield* fake(({ id }, { say }) => say(publishedOf({ type: "", id }, 1)), limited(25))
       assert.strictEqual((yield* load(server.dial, { scenario: "publish" })).counts.errors, 0)
+    }),
+  )
+})
+
+describe("a connection", () => {
+  it.effect("begins with the token, and with the channels that it hears", () =>
+    Effect.gen(function* () {
+      const server = yield* fake((message, { say }) => say(publishedOf(message, 1)))
+      yield* load(server.dial, { connections: 1, token: "secret", durationMs: 100 })
+      const connect = { type: "connect", id: 1, version: 1, token: "secret" }
+      assert.deepStrictEqual(
+        server.peers.map(({ connect }) => connect),
+        [{ ...connect, subscriptions: [{ channel: "bench:t1:0" }] }, connect],
+      )
+    }),
+  )
+
+  it.effect("answers every heartbeat", () =>
+    Effect.gen(function* () {
+      let heartbeats = 0
+      const server = yield* fake((message, { say }) => {
+        if (message.type === "heartbeat") heartbeats++
+        else say("", publishedOf(message, 1), "")
+      })
+      const report = yield* load(server.dial, { ...tenToTwo, scenario: "publish" })
+      assert.deepStrictEqual([heartbeats, report.counts.heartbeats, report.counts.received], [20, 20, 10])
+    }),
+  )
+})
+
+describe("goodbyes", () => {
+  it.effect("that are not said, or without a notice, are told apart", () =>
+    Effect.gen(function* () {
+      const server = yield* fake(() => {})
+      const bye = JSON.stringify({ type: "bye", code: 4001, message: "draining", retry: "backoff" })
+      const notice = JSON.stringify({ type: "notice", code: 4001, message: "draining" })
+      const drain = Effect.sync(() => {
+        const [told, unwarned, cut] = server.peers
+        told!.say(notice, bye)
+        unwarned!.say(bye)
+        cut!.hangUp()
+      })
+      yield* Effect.forkChild(Effect.delay(drain, 500))
+      const report = yield* load(server.dial, { scenario: "drain", rate: 0, warmUpMs: 0, durationMs: 1000 })
+      assert.deepStrictEqual(
+        { counts: counted(report), measured: measured(report), problems: report.problems },
+        {
+          counts: { connections: 4, expected: 4, received: 2, lost: 2, closed: 1 },
+          measured: { connect: 4, goodbye: 1 },
+          problems: [
+            { message: "a bye without a notice", times: 1 },
+            { message: "the server hung up without a bye", times: 1 },
+          ],
+        },
+      )
     }),
   )
 })

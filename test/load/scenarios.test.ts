@@ -5,9 +5,10 @@ import * as Outbox from "../../src/connection/Outbox.ts"
 import type { Plan } from "../../src/load/Plan.ts"
 import { counted, gateway, load, measured } from "./support.ts"
 
-const of = (different: Partial<Plan>) =>
+const of = (different: Partial<Plan>, dialMs = 0) =>
   Effect.gen(function* () {
-    const report = yield* load(yield* gateway(), different)
+    const dial = yield* gateway()
+    const report = yield* load(Effect.delay(dial, dialMs), different)
     assert.deepStrictEqual(report.problems, [])
     return { counts: counted(report), latencies: measured(report) }
   })
@@ -78,7 +79,7 @@ describe("scenarios lose nothing of a gateway that loses nothing", () => {
 
   it.effect("reconnect-storm: what is published while everybody is away comes with the answer to connect", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* of({ scenario: "reconnect-storm", connections: 10, durationMs: 1500 }), {
+      assert.deepStrictEqual(yield* of({ scenario: "reconnect-storm", connections: 10, durationMs: 1500 }, 50), {
         counts: { connections: 11, sent: 160, expected: 1600, received: 1600 },
         latencies: { connect: 11, delivery: 1500, answer: 150, reconnect: 20, slip: 150 },
       })

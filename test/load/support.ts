@@ -95,6 +95,7 @@ export const gateway = Effect.fnUntraced(function* (...given: Parameters<typeof 
 
 /** A client of a server that is made up. */
 export interface Peer {
+  readonly connect: Message
   readonly channels: ReadonlyArray<string>
   readonly say: (...texts: ReadonlyArray<string>) => void
   readonly hangUp: () => void
@@ -116,14 +117,14 @@ export const fake = Effect.fnUntraced(function* (
       if (message.type !== "connect") return answer(message, peer!)
       const subscriptions = (message["subscriptions"] ?? []) as ReadonlyArray<{ readonly channel: string }>
       const channels = subscriptions.map(({ channel }) => channel)
-      peer = { channels, say, hangUp: () => wire.endUnsafe() }
+      peer = { connect: message, channels, say, hangUp: () => wire.endUnsafe() }
       peers.push(peer)
       say(greet(connected(channels)))
     }
     return wire.pull.pipe(
       Effect.map((chunks) => {
         for (const body of chunks.flatMap((chunk) => decoder.push(chunk))) {
-          receive(JSON.parse(Buffer.from(body).toString()) as Message)
+          receive(body.length === 0 ? { type: "heartbeat" } : (JSON.parse(Buffer.from(body).toString()) as Message))
         }
       }),
       Effect.forever({ disableYield: true }),

@@ -54,6 +54,17 @@ describe("longline bench", () => {
     assert.match(stdout, /^publish: 50 connections, 2000 a second, 128 bytes, 0\.2 s after 0\.1 s, 1 worker, seed 1\n/)
   })
 
+  it("draws a bar on a terminal, and takes it away before the table", async () => {
+    const { address } = await start()
+    const args = [Gateway.program, "bench", "publish", "--rate", "100", ...short, "--url", address]
+    const spawn = `import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))`
+    const run = Spawned.start("python3", ["-c", spawn, process.execPath, ...args])
+    assert.deepStrictEqual(await run.exited, { code: 0, signal: null })
+    const shown = run.lines[0]!.split("\r\u001b[2K")
+    assert.match(shown.at(-1)!, /^publish: 50 connections, 100 a second/)
+    assert.match(shown.at(-2)!, /^publish █{24} 50 connected · 30 sent · 30 received · \d+ a second$/)
+  })
+
   it("exits with 1 where nobody listens", async () => {
     const { code, stderr } = await bench("127.0.0.1:1", "publish", "--connections", "2", "--settle", "100ms")
     assert.deepStrictEqual(
