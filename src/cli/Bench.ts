@@ -2,39 +2,34 @@
  * `longline bench SCENARIO`: puts a load on a gateway and says what came of it.
  * Refuses what would be a nuisance: a server beyond this machine without a word, more connections than it has descriptors.
  */
-import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import { randomBytes, randomInt } from "node:crypto"
 import { ConfigError } from "../gateway/config/ConfigError.ts"
 import { type Plan, scenarios, type ScenarioName, scheduled } from "../load/Plan.ts"
 import * as BenchSettings from "./BenchSettings.ts"
 import * as BenchWay from "./BenchWay.ts"
 import { mistaken } from "./Complaint.ts"
+import * as Gateways from "./Gateways.ts"
+import * as Judged from "./Judged.ts"
 import * as Process from "./Process.ts"
 import * as Target from "./Target.ts"
 
-const text = (name: string, metavar: string, description: string) =>
-  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
-
-const toggle = (name: string, description: string) =>
-  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
-
 const flags = {
   scenario: Argument.String("scenario").pipe(Argument.withDescription(scenarios.join(", "))),
-  url: text("url", "<address>", "the gateway: tcp://, tls://, ws://, wss://, unix: or host:port [LONGLINE_URL]"),
-  tokenFile: text("token-file", "<file>", "file with a token; the token itself is in [LONGLINE_TOKEN]"),
   ...BenchSettings.flags,
-  assert: text("assert", "<conditions>", "what must hold, such as p99<50ms,lost=0: exit code 1 if it does not"),
-  json: toggle("json", "print one JSON object"),
-  csv: toggle("csv", "print a line of names and a line of values"),
-  spin: toggle("spin", "watch the clock instead of sleeping: late by microseconds, for a core of each worker"),
-  iOwnThisServer: toggle("i-own-this-server", "the server is not on this machine, and I may put this load on it"),
+  spin: Judged.toggle("spin", "watch the clock instead of sleeping: late by microseconds, for a core of each worker"),
+  assert: Judged.text("assert", "<conditions>", "what must hold, such as p99<50ms,lost=0: exit code 1 if it does not"),
+  json: Judged.toggle("json", "print one JSON object"),
+  csv: Judged.toggle("csv", "print a line of names and a line of values"),
+  iOwnThisServer: Judged.toggle(
+    "i-own-this-server",
+    "the server is not on this machine, and I may put this load on it",
+  ),
+  gateway: Gateways.flags,
 }
 
 type Given = Command.Command.Config.Infer<typeof flags>
@@ -43,11 +38,17 @@ type Given = Command.Command.Config.Infer<typeof flags>
 export const command = Command.make("bench", flags, (given) =>
   Effect.gen(function* () {
     const { conditions, format } = yield* outputOf(given)
-    const target = yield* targetOf(given)
-    const { plan, sources } = yield* planOf(given, target)
+    const gateway = yield* Gateways.resolve(given.gateway)
+    if (!Target.isLocal(gateway.target) && !given.iOwnThisServer) {
+      return yield* mistaken(
+        `${gateway.address} is not on this machine; --i-own-this-server says that you may put a load on it`,
+      )
+    }
+    const { plan, sources } = yield* planOf(given, gateway)
     // Only who measures pays for loading the histogram.
     const BenchRun = yield* Effect.promise(() => import("./BenchRun.ts"))
-    yield* BenchRun.run({ plan, way: { target, sources }, conditions, format })
+    const { target, trust } = gateway
+    yield* BenchRun.run({ plan, way: { target, trust, sources }, conditions, format })
   }),
 ).pipe(
   Command.withDescription(
@@ -57,7 +58,7 @@ export const command = Command.make("bench", flags, (given) =>
   Command.withExamples([
     { command: "longline bench fan-out --connections 5000 --rate 50", description: "One publisher, 5 000 subscribers" },
     { command: "longline bench publish --assert 'p99<20ms,lost=0'", description: "Exit code 1 if that does not hold" },
-    { command: "longline bench idle --connections 50000 --workers 2", description: "From 100 addresses of loopback" },
+    { command: "longline bench idle --connections 15000 --workers 2", description: "From 31 addresses of loopback" },
   ]),
 )
 
@@ -65,38 +66,6 @@ const outputOf = Effect.fnUntraced(function* ({ assert, csv, json }: Given) {
   if (csv && json) return yield* mistaken("--csv must be left out when --json is given")
   const format = json ? ("json" as const) : csv ? ("csv" as const) : ("table" as const)
   return { format, conditions: Option.getOrUndefined(assert) }
-})
-
-const defaultUrl = `tcp://127.0.0.1:${Target.defaultPort}`
-
-const targetOf = Effect.fnUntraced(function* ({ iOwnThisServer, url }: Given) {
-  const variable = yield* Effect.orDie(Config.option(Config.String("LONGLINE_URL")))
-  const value = Option.getOrElse(
-    Option.orElse(url, () => variable),
-    () => defaultUrl,
-  )
-  const parsed = Target.parse(value)
-  if (Result.isFailure(parsed)) {
-    const setting = Option.isSome(url) ? "--url" : "LONGLINE_URL"
-    return yield* new ConfigError({ setting, value, allowed: parsed.failure })
-  }
-  if (!Target.isLocal(parsed.success) && !iOwnThisServer) {
-    return yield* mistaken(
-      `${Target.format(parsed.success)} is not on this machine; --i-own-this-server says that you may put a load on it`,
-    )
-  }
-  return parsed.success
-})
-
-const tokenOf = Effect.fnUntraced(function* ({ tokenFile }: Given) {
-  if (Option.isNone(tokenFile)) {
-    return Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.String("LONGLINE_TOKEN"))))
-  }
-  const read = FileSystem.FileSystem.use((fs) => fs.readFileString(tokenFile.value))
-  const text = yield* Effect.catch(read, () =>
-    mistaken(`--token-file is ${JSON.stringify(tokenFile.value)}; it must be a file that can be read`),
-  )
-  return text.trim()
 })
 
 /** Connections of one address by default: half of the seats that a gateway has for it. */
@@ -108,41 +77,46 @@ const spareDescriptors = 64
 /** What a run may send. */
 const maxScheduled = 100_000_000
 
-const planOf = Effect.fnUntraced(function* (given: Given, target: Target.Target) {
+const planOf = Effect.fnUntraced(function* (
+  given: Given,
+  { address, connectTimeout, target, token }: Gateways.Gateway,
+) {
   const scenario = yield* scenarioOf(given.scenario)
-  const values = yield* BenchSettings.read(given)
-  const token = yield* tokenOf(given)
   const defaults = BenchSettings.defaults[scenario]
-  const connections = values.connections ?? defaults.connections
-  const rate = defaults.rate === 0 ? 0 : (values.rate ?? defaults.rate)
-  const helpers = values.publishers ?? Math.max(1, Math.ceil(rate / BenchSettings.helperCommandsPerSecond))
-  const { pid, seed = randomInt(2 ** 31 - 1), workers = 1 } = values
+  const otherwise = <A>(option: Option.Option<A>, value: A): A => Option.getOrElse(option, () => value)
+  const connections = otherwise(given.connections, defaults.connections)
+  const rate = defaults.rate === 0 ? 0 : otherwise(given.rate, defaults.rate)
+  const helpers = otherwise(given.publishers, Math.max(1, Math.ceil(rate / BenchSettings.helperCommandsPerSecond)))
+  const tenth = Math.ceil(connections / 10)
+  const pid = Option.getOrUndefined(given.pid)
   const plan: Plan = {
     scenario,
     run: randomBytes(4).toString("hex"),
     connections,
-    connectRate: values.connectRate ?? 1000,
+    connectRate: otherwise(given.connectRate, 1000),
     helpers,
-    rooms: Math.min(connections, values.rooms ?? Math.ceil(connections / 10)),
-    slow: Math.min(connections - 1, values.slow ?? Math.ceil(connections / 10)),
+    rooms: Math.min(connections, otherwise(given.rooms, tenth)),
+    slow: Math.min(connections - 1, otherwise(given.slow, tenth)),
     rate,
-    payloadBytes: values.payload ?? defaults.payloadBytes,
-    warmUpMs: BenchSettings.millis(values.warmUp, 1000),
-    durationMs: BenchSettings.millis(values.duration, defaults.durationMs),
-    settleMs: BenchSettings.millis(values.settle, 10_000),
-    seed,
-    workers,
+    payloadBytes: otherwise(given.payload, defaults.payloadBytes),
+    warmUpMs: BenchSettings.millis(given.warmUp, 1000),
+    durationMs: BenchSettings.millis(given.duration, defaults.durationMs),
+    settleMs: BenchSettings.millis(given.settle, 10_000),
+    connectTimeoutMs: Duration.toMillis(connectTimeout),
+    seed: otherwise(given.seed, randomInt(2 ** 31 - 1)),
+    workers: otherwise(given.workers, 1),
     spin: given.spin,
-    ...(token === undefined ? {} : { token }),
-    ...(pid === undefined ? {} : { pid }),
+    ...(token !== undefined && { token: typeof token === "string" ? token : yield* token }),
+    ...(pid !== undefined && { pid }),
   }
   yield* judge(plan)
   const canChoose = BenchWay.hasSources(target)
-  if (values.sources !== undefined && values.sources > 1 && !canChoose) {
-    return yield* mistaken(`--sources must be left out: ${Target.format(target)} is not tcp on loopback`)
+  const wanted = canChoose ? Math.ceil((connections + helpers) / connectionsPerSource) : 1
+  const sources = otherwise(given.sources, wanted)
+  if (sources > 1 && !canChoose) {
+    return yield* mistaken(`--sources must be left out: ${address} is not tcp on loopback`)
   }
-  const wanted = Math.ceil((connections + helpers) / connectionsPerSource)
-  return { plan, sources: values.sources ?? (canChoose ? wanted : 1) }
+  return { plan, sources }
 })
 
 const scenarioOf = (text: string): Effect.Effect<ScenarioName, ConfigError> => {

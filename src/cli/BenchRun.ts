@@ -15,6 +15,7 @@ import * as Team from "../load/Team.ts"
 import * as Work from "../load/Work.ts"
 import * as BenchWay from "./BenchWay.ts"
 import { type CommandFailed, mistaken, rejected } from "./Complaint.ts"
+import * as Output from "./Output.ts"
 
 /** What to run, and what to print of it. */
 export interface Options {
@@ -26,7 +27,7 @@ export interface Options {
 }
 
 /** Runs it, and prints it. */
-export const run = (options: Options): Effect.Effect<void, CommandFailed, Stdio.Stdio> =>
+export const run = (options: Options): Effect.Effect<void, CommandFailed | Output.OutputClosed, Stdio.Stdio> =>
   Effect.gen(function* () {
     const { format, plan, way } = options
     const assertions = yield* conditionsOf(options)
@@ -44,11 +45,11 @@ export const run = (options: Options): Effect.Effect<void, CommandFailed, Stdio.
     )
     const report = Report.make(plan, outcomes)
     const failed = Assertion.failed(assertions, report)
-    yield* Console.log(
-      format === "json" ? Shown.json(report, failed) : format === "csv" ? Shown.csv(report) : Shown.table(report),
-    )
+    const text =
+      format === "json" ? Shown.json(report, failed) : format === "csv" ? Shown.csv(report) : Shown.table(report)
+    yield* Output.lines([text])
     if (failed.length > 0) return yield* rejected(failed.map(Assertion.describe).join("; "))
-  })
+  }).pipe(Effect.raceFirst(Output.closed))
 
 const conditionsOf = ({ conditions }: Options): Effect.Effect<ReadonlyArray<Assertion.Assertion>, CommandFailed> =>
   conditions === undefined

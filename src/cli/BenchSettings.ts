@@ -1,15 +1,13 @@
 /**
- * The flags of `longline bench` as settings, so that a mistake is told in the same words as the gateway's own, and what
- * each is where it is not given: that depends on the scenario.
+ * The flags that make a load, and what each is where it is not given, scenario by scenario.
+ * Judges each by itself; what holds between them is `Bench`'s.
  */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Flag from "effect/cli/Flag"
-import { ConfigError } from "../gateway/config/ConfigError.ts"
 import * as Setting from "../gateway/config/Setting.ts"
 import type { ScenarioName } from "../load/Plan.ts"
 import * as Stamp from "../load/Stamp.ts"
+import * as Judged from "./Judged.ts"
 
 /** What a scenario is when nothing is said. */
 export interface Defaults {
@@ -42,69 +40,37 @@ export const helperCommandsPerSecond = 500
 const maxConnections = 500_000
 
 const counted = (key: string, purpose: string, min: number, max: number) =>
-  Setting.integer({ key, purpose, min, max, fallback: min })
+  Judged.optional(Setting.integer({ key, purpose, min, max, fallback: min }))
 
-const timed = (key: string, purpose: string, minMs: number, maxMs: number, fallbackMs = minMs) =>
-  Setting.duration({ key, purpose, minMs, maxMs, fallbackMs })
+const timed = (key: string, purpose: string, minMs: number, maxMs: number) =>
+  Judged.optional(Setting.duration({ key, purpose, minMs, maxMs, fallbackMs: minMs }))
 
-const settings = {
+/** The flags. What is not given depends on the scenario. */
+export const flags = {
   connections: counted("connections", "connections of the scenario", 1, maxConnections),
   connectRate: counted("connect-rate", "new connections in a second while it is set up", 1, 100_000),
   publishers: counted("publishers", "further connections that publish, or serve requests", 1, 10_000),
   rooms: counted("rooms", "channels of rooms", 1, 100_000),
   slow: counted("slow", "connections of slow-reader that do not read", 1, 100_000),
   rate: counted("rate", "publications, requests or reconnects in a second, all together", 1, 1_000_000),
-  payload: Setting.size({
-    key: "payload",
-    purpose: "bytes of each publication's or request's data",
-    min: Stamp.leastBytes,
-    max: 60 * 1024,
-    fallback: usual.payloadBytes,
-  }),
+  payload: Judged.optional(
+    Setting.size({
+      key: "payload",
+      purpose: "bytes of each publication's or request's data",
+      min: Stamp.leastBytes,
+      max: 60 * 1024,
+      fallback: usual.payloadBytes,
+    }),
+  ),
   duration: timed("duration", "the counted time", 100, 3_600_000),
-  warmUp: timed("warm-up", "what is sent before it, checked and not counted", 0, 600_000, 1000),
-  settle: timed("settle", "how long is waited for what is missing", 100, 600_000, 10_000),
+  warmUp: timed("warm-up", "what is sent before it, checked and not counted", 0, 600_000),
+  settle: timed("settle", "how long is waited for what is missing", 100, 600_000),
   workers: counted("workers", "threads that share the load", 1, 64),
   sources: counted("sources", "addresses of 127.0.0.0/8 that connections come from", 1, 10_000),
   seed: counted("seed", "the same seed plans the same load", 0, 2 ** 31 - 1),
   pid: counted("pid", "the server's process, for drain to send SIGTERM to", 1, 2 ** 31 - 1),
 }
 
-/** What each flag may be given. */
-type Settings = typeof settings
-
-/** The flags, as text. */
-export const flags = Object.fromEntries(
-  Object.entries<Setting.Setting<unknown>>(settings).map(([name, { name: flag, placeholder, purpose }]) => [
-    name,
-    Flag.String(flag).pipe(Flag.withMetavar(placeholder), Flag.withDescription(purpose), Flag.optional),
-  ]),
-) as { readonly [Name in keyof Settings]: Flag.Flag<Option.Option<string>> }
-
-/** Their values; undefined for those that were not given. */
-export type Values = {
-  readonly [Name in keyof Settings]: Settings[Name] extends Setting.Setting<infer A> ? A | undefined : never
-}
-
-/** Judges what was given. */
-export const read = (given: {
-  readonly [Name in keyof Settings]: Option.Option<string>
-}): Effect.Effect<Values, ConfigError> =>
-  Effect.gen(function* () {
-    const values: Record<string, unknown> = {}
-    for (const [name, setting] of Object.entries<Setting.Setting<unknown>>(settings)) {
-      const text = given[name as keyof Settings]
-      if (Option.isNone(text)) continue
-      const value = setting.accept(setting.plainOf(text.value))
-      if (Option.isNone(value)) {
-        const { allowed } = setting
-        return yield* new ConfigError({ setting: Setting.flagName(setting), value: text.value, allowed })
-      }
-      values[name] = value.value
-    }
-    return values as Values
-  })
-
 /** Milliseconds of a duration that may not have been given. */
-export const millis = (duration: Duration.Duration | undefined, otherwise: number): number =>
-  duration === undefined ? otherwise : Duration.toMillis(duration)
+export const millis = (given: Option.Option<Duration.Duration>, otherwise: number): number =>
+  Option.match(given, { onNone: () => otherwise, onSome: Duration.toMillis })

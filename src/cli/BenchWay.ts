@@ -4,11 +4,13 @@
  */
 import type { Dialer } from "../load/Link.ts"
 import * as TcpTransport from "../transport/TcpTransport.ts"
+import type { Trust } from "../transport/TlsTransport.ts"
 import * as Target from "./Target.ts"
 
 /** A way. */
 export interface Way {
   readonly target: Target.Target
+  readonly trust: Trust
   /** Addresses of 127.0.0.0/8; 1 leaves the choice to the system. */
   readonly sources: number
 }
@@ -21,9 +23,9 @@ export const hasSources = (target: Target.Target): target is Target.Target & { r
  * Dials the connection with this number. They take turns between the addresses, each of which has some 28 000 ports of its
  * own, and seats of its own at the server.
  */
-export const dialer = ({ sources, target }: Way): ((index: number) => Dialer) => {
+export const dialer = ({ sources, target, trust }: Way): ((index: number) => Dialer) => {
   if (sources === 1 || !hasSources(target)) {
-    const dial = Target.dialer(target)
+    const dial = Target.dialer(target, trust)
     return () => dial
   }
   const host = target.host.toLowerCase() === "localhost" ? "127.0.0.1" : target.host

@@ -56,6 +56,9 @@ export type Given = Command.Command.Config.Infer<typeof flags>
 export interface Gateway {
   /** Its address as `Target.format` writes it. */
   readonly address: string
+  /** Where it is and whom to trust there: what `dial` is made of. */
+  readonly target: Target.Target
+  readonly trust: Trust
   readonly dial: Dialer
   /** A token, or how to read it anew. */
   readonly token?: string | Effect.Effect<string, CommandFailed>
@@ -77,6 +80,8 @@ export const resolve = (given: Given): Effect.Effect<Gateway, CommandFailed | Co
     const token = yield* tokenOf(given.tokenFile, known.token)
     return {
       address: Target.format(target),
+      target,
+      trust,
       dial: Target.dialer(target, trust),
       connectTimeout: given.connectTimeout,
       ...(token !== undefined && { token }),

@@ -143,7 +143,7 @@ export class Crowd {
       keepsPositions,
       resume: place.resume,
       stamps,
-      timeoutMs: plan.settleMs,
+      timeoutMs: plan.connectTimeoutMs,
       onPublication: (stamp) => onPublication?.(stamp, index),
       onHeartbeat: () => figures.counts.heartbeats++,
       onMessage: (message, link) => {

@@ -42,8 +42,10 @@ export interface Plan {
   readonly warmUpMs: number
   /** The counted time behind it. */
   readonly durationMs: number
-  /** How long is waited for what is missing, and for a connection. */
+  /** How long is waited for what is missing, and for places to be taken, whatever number of attempts that needs. */
   readonly settleMs: number
+  /** How long one attempt to connect may take. */
+  readonly connectTimeoutMs: number
   /** Decides every chance: the same seed plans the same load. */
   readonly seed: number
   readonly workers: number

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { longline, refused } from "./harness.ts"
 
-const bench = (...args: ReadonlyArray<string>) => longline({ args: ["bench", ...args] })
+const bench = (...args: ReadonlyArray<string>) =>
+  longline({ args: ["bench", ...args], env: { LONGLINE_URL: "tcp://127.0.0.1:7557" } })
 
 const refuses = (args: ReadonlyArray<string>, line: string) =>
   Effect.gen(function* () {

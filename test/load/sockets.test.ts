@@ -34,7 +34,7 @@ const load = (different: Partial<Plan>, url = gateway.address, sources = 4) =>
       settleMs: 5000,
       ...different,
     })
-    const way = { target: Result.getOrThrow(Target.parse(url)), sources }
+    const way = { target: Result.getOrThrow(Target.parse(url)), trust: {}, sources }
     const work = Work.run({ plan: given, crew: Crew.alone(() => {}), dial: BenchWay.dialer(way) })
     const report = Report.make(given, [yield* work])
     assert.deepStrictEqual(report.problems, [])

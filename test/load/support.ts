@@ -35,6 +35,7 @@ export const plan = (different: Partial<Plan>): Plan => ({
   warmUpMs: 100,
   durationMs: 400,
   settleMs: 500,
+  connectTimeoutMs: 500,
   seed: 1,
   workers: 1,
   spin: false,

@@ -1,6 +1,10 @@
 /** `longline bench` as people run it, on sockets, against a gateway in a process of its own. Asserts no time. */
 import { assert, describe, it } from "@effect/vitest"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { onTestFinished } from "vitest"
+import { makeCertificates } from "../support/certificates.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Spawned from "../support/spawned.ts"
 
@@ -37,6 +41,21 @@ describe("longline bench", () => {
     const args = ["fan-out", "--connections", "31", "--rate", "100", "--workers", "2", "--publishers", "3"]
     const expected = { connections: 34, sent: 30, expected: 930, received: 930 }
     assert.deepStrictEqual(await counts(address, ...args, ...short), expected)
+  })
+
+  it("comes encrypted, and trusts whom it is told to, on every thread", async () => {
+    const { ca, server } = makeCertificates()
+    const folder = mkdtempSync(join(tmpdir(), "longline-bench-"))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    }
+    const [cert, key] = [file("cert.pem", server.cert), file("key.pem", server.key)]
+    const { address } = await start("--tls-cert", cert, "--tls-key", key)
+    const args = ["publish", "--connections", "4", "--rate", "100", "--workers", "2", "--ca", file("ca.pem", ca)]
+    const expected = { connections: 4, sent: 30, expected: 30, received: 30 }
+    assert.deepStrictEqual(await counts(`tls://${address}`, ...args, ...short), expected)
   })
 
   it("a drain says goodbye to everybody, and the gateway ends well", async () => {
