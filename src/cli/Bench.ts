@@ -82,6 +82,7 @@ const planOf = Effect.fnUntraced(function* (
   { address, connectTimeout, target, token }: Gateways.Gateway,
 ) {
   const scenario = yield* scenarioOf(given.scenario)
+  yield* refuseOthers(given, scenario)
   const defaults = BenchSettings.defaults[scenario]
   const otherwise = <A>(option: Option.Option<A>, value: A): A => Option.getOrElse(option, () => value)
   const connections = otherwise(given.connections, defaults.connections)
@@ -125,10 +126,18 @@ const scenarioOf = (text: string): Effect.Effect<ScenarioName, ConfigError> => {
   return Effect.fail(new ConfigError({ setting: "the scenario", value: text, allowed: scenarios.join(", ") }))
 }
 
+/** A flag that would mean nothing is a mistake: somebody believes that it does. */
+const refuseOthers = Effect.fnUntraced(function* (given: Given, scenario: ScenarioName) {
+  for (const [name, known] of Object.entries<ReadonlyArray<ScenarioName>>(BenchSettings.only)) {
+    if (Option.isSome(given[name as keyof typeof BenchSettings.only]) && !known.includes(scenario)) {
+      return yield* mistaken(`--${name} must be left out of ${scenario}: it is for ${known.join(", ")}`)
+    }
+  }
+})
+
 /** What holds between flags. */
 const judge = Effect.fnUntraced(function* (plan: Plan) {
-  const { connections, helpers, pid, scenario, workers } = plan
-  if (pid !== undefined && scenario !== "drain") return yield* mistaken("--pid must be left out: it is for drain only")
+  const { connections, helpers, workers } = plan
   if (workers > connections) return yield* mistaken(`--workers must be at most --connections, which is ${connections}`)
   if (scheduled(plan) > maxScheduled) {
     return yield* mistaken(

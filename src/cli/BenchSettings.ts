@@ -5,7 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Setting from "../gateway/config/Setting.ts"
-import type { ScenarioName } from "../load/Plan.ts"
+import { type ScenarioName, scenarios } from "../load/Plan.ts"
 import * as Stamp from "../load/Stamp.ts"
 import * as Judged from "./Judged.ts"
 
@@ -70,6 +70,19 @@ export const flags = {
   seed: counted("seed", "the same seed plans the same load", 0, 2 ** 31 - 1),
   pid: counted("pid", "the server's process, for drain to send SIGTERM to", 1, 2 ** 31 - 1),
 }
+
+const paced = scenarios.filter((name) => defaults[name].rate > 0)
+const helped: ReadonlyArray<ScenarioName> = ["fan-out", "request", "reconnect-storm", "slow-reader"]
+
+/** Flags that mean something in some scenarios only, and in which. */
+export const only = {
+  publishers: helped,
+  rooms: ["rooms"],
+  slow: ["slow-reader"],
+  rate: paced,
+  payload: paced.filter((name) => name !== "churn"),
+  pid: ["drain"],
+} as const satisfies { readonly [Name in keyof typeof flags]?: ReadonlyArray<ScenarioName> }
 
 /** Milliseconds of a duration that may not have been given. */
 export const millis = (given: Option.Option<Duration.Duration>, otherwise: number): number =>

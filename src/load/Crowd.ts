@@ -94,8 +94,11 @@ export class Crowd {
     })
   }
 
-  /** Takes a place that should be taken at this time: tries again and again, as long as the plan has patience. */
-  take(place: Place, at: number, measure: Measure): Effect.Effect<void> {
+  /**
+   * Takes a place that should be taken at this time: tries again and again, as long as the plan has patience. How long it
+   * took counts as what is named, if something is.
+   */
+  take(place: Place, at: number, measure: Measure | undefined): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { figures, now, plan, scope } = this.#context
       for (let attempt = 0; ; attempt++) {
@@ -106,7 +109,7 @@ export class Crowd {
           place.scope = own
           if (!place.isKnown) figures.counts.connections++
           place.isKnown = true
-          figures.record(measure, now() - at)
+          if (measure !== undefined) figures.record(measure, now() - at)
           return
         }
         yield* Scope.close(own, Exit.void)

@@ -62,7 +62,12 @@ describe("longline bench", () => {
   it.effect("refuses what means nothing together", () =>
     Effect.gen(function* () {
       yield* refuses(["publish", "--csv", "--json"], "--csv must be left out when --json is given")
-      yield* refuses(["publish", "--pid", "1"], "--pid must be left out: it is for drain only")
+      yield* refuses(["publish", "--pid", "1"], "--pid must be left out of publish: it is for drain")
+      yield* refuses(
+        ["idle", "--rate", "5"],
+        "--rate must be left out of idle: it is for fan-out, rooms, publish, request, reconnect-storm, slow-reader, churn",
+      )
+      yield* refuses(["fan-out", "--rooms", "5"], "--rooms must be left out of fan-out: it is for rooms")
       yield* refuses(
         ["publish", "--connections", "2", "--workers", "3"],
         "--workers must be at most --connections, which is 2",

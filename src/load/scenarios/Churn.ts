@@ -30,7 +30,7 @@ export const run = (context: Context): Effect.Effect<void, LoadFailed> =>
       context.fork(
         Effect.gen(function* () {
           yield* crowd.leave(place)
-          yield* crowd.take(place, at, "reconnect")
+          yield* crowd.take(place, at, at >= context.countedFrom ? "reconnect" : undefined)
           coming--
           if (place.link !== undefined) counts.received++
         }),
