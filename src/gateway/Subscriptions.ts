@@ -62,7 +62,9 @@ export interface Answer {
 export class Subscriptions {
   readonly #shared: Shared
   readonly #client: Subscriber
-  /** Absent while there are none. */
+  /** The only one, as most clients have it: a map of one is larger than all else that is kept here. */
+  #only: Subscription | undefined
+  /** All of them, once there are two. */
   #open: Map<string, Subscription> | undefined
 
   constructor(shared: Shared, client: Subscriber) {
@@ -81,7 +83,7 @@ export class Subscriptions {
     if (Result.isFailure(joined)) return { error: joined.failure }
     const channel = joined.success
     subscription.at = channel
-    ;(this.#open ??= new Map()).set(name, subscription)
+    this.#add(subscription)
     if (channel.top !== undefined) return this.#recover(wanted, subscription, channel, channel.top)
     return Effect.matchEffect(Deferred.await(channel.attached), {
       onFailure: (failed) => Effect.succeed(this.#giveUp(subscription, failed)),
@@ -98,7 +100,7 @@ export class Subscriptions {
     const { recovered, shared, subscription, wanted } = outcome
     const { channel: name } = subscription
     // The connection is about to end, and has left its channels.
-    if (this.#open?.get(name) !== subscription) return refused(ErrorCode.make("internal"))
+    if (this.#find(name) !== subscription) return refused(ErrorCode.make("internal"))
     if (wanted.presence === true) {
       const present = this.#shared.presence.join(name, subscription, this.#shared.policyOf(name))
       if (Result.isFailure(present)) return refused(this.#giveUp(subscription, present.failure).error)
@@ -128,7 +130,7 @@ export class Subscriptions {
 
   /** Ends a subscription, if there is one. */
   unsubscribe(name: string): void {
-    const subscription = this.#open?.get(name)
+    const subscription = this.#find(name)
     if (subscription === undefined) return
     this.#shared.presence.leave(name, subscription)
     this.#end(subscription)
@@ -138,7 +140,8 @@ export class Subscriptions {
   review(): ReadonlyArray<string> {
     const { identity } = this.#client
     const lostNames: Array<string> = []
-    for (const [name, subscription] of this.#open ?? []) {
+    for (const subscription of this.#all) {
+      const name = subscription.channel
       const policy = this.#shared.policyOf(name)
       if (!isAllowed(policy, "presence", name, identity)) this.#shared.presence.leave(name, subscription)
       if (isAllowed(policy, "subscribe", name, identity)) continue
@@ -150,8 +153,8 @@ export class Subscriptions {
 
   /** Ends all of them: the connection is over. Its client stays present for the grace time. */
   leave(): void {
-    for (const [name, subscription] of this.#open ?? []) {
-      this.#shared.presence.lose(name, subscription)
+    for (const subscription of this.#all) {
+      this.#shared.presence.lose(subscription.channel, subscription)
       this.#end(subscription)
     }
   }
@@ -163,9 +166,9 @@ export class Subscriptions {
       return ErrorCode.make("notEnabled", { message: "presence is not enabled for this namespace" })
     }
     if (presence === true && !isAllowed(policy, "presence", channel, identity)) return ErrorCode.make("notAllowed")
-    if (this.#open?.has(channel) === true) return ErrorCode.make("alreadySubscribed")
+    if (this.#find(channel) !== undefined) return ErrorCode.make("alreadySubscribed")
     const { maxSubscriptions } = this.#shared
-    if ((this.#open?.size ?? 0) < maxSubscriptions) return undefined
+    if (this.#count < maxSubscriptions) return undefined
     return ErrorCode.make("limitReached", { message: `${maxSubscriptions} subscriptions, more are not allowed` })
   }
 
@@ -197,9 +200,32 @@ export class Subscriptions {
   #end(subscription: Subscription): void {
     this.#shared.channels.leave(subscription.at!, subscription)
     this.#client.forget(subscription.channel)
-    if (this.#open?.get(subscription.channel) !== subscription) return
-    this.#open.delete(subscription.channel)
-    if (this.#open.size === 0) this.#open = undefined
+    if (this.#find(subscription.channel) !== subscription) return
+    this.#only = undefined
+    this.#open?.delete(subscription.channel)
+    if (this.#open?.size === 0) this.#open = undefined
+  }
+
+  #find(name: string): Subscription | undefined {
+    if (this.#open !== undefined) return this.#open.get(name)
+    return this.#only?.channel === name ? this.#only : undefined
+  }
+
+  #add(subscription: Subscription): void {
+    if (this.#open !== undefined) this.#open.set(subscription.channel, subscription)
+    else if (this.#only === undefined) this.#only = subscription
+    else {
+      this.#open = new Map([this.#only, subscription].map((each) => [each.channel, each]))
+      this.#only = undefined
+    }
+  }
+
+  get #count(): number {
+    return this.#open?.size ?? (this.#only === undefined ? 0 : 1)
+  }
+
+  get #all(): Iterable<Subscription> {
+    return this.#open?.values() ?? (this.#only === undefined ? [] : [this.#only])
   }
 }
 
