@@ -32,7 +32,8 @@ export class Inbox<In> {
   /** Why nothing more will come. The messages before it were delivered. */
   failure: CloseReason.CloseReason | undefined
 
-  #held: Array<Uint8Array> = []
+  /** Frames that wait for the rate limit, at least one of them. */
+  #held: Array<Uint8Array> | undefined
   readonly #decoder: FrameDecoder.FrameDecoder
   readonly #limiter: Limiter | undefined
   /** Undefined until the peer has said something. */
@@ -88,15 +89,15 @@ export class Inbox<In> {
 
   /** Milliseconds until held frames may go on; 0 if none are held. Frames are held by the policy `pause` only. */
   get heldMs(): number {
-    const body = this.#held[0]
-    return body === undefined ? 0 : this.#limiter!.waitMs(body.length, this.#owner.settings.now())
+    if (this.#held === undefined) return 0
+    return this.#limiter!.waitMs(this.#held[0]!.length, this.#owner.settings.now())
   }
 
   /** The messages of held frames that may go on now. */
   release(): Array<In> {
     const messages: Array<In> = []
-    const held = this.#held
-    this.#held = []
+    const held = this.#held ?? []
+    this.#held = undefined
     this.#decode(held, messages, this.#owner.settings.now())
     return messages
   }
@@ -119,7 +120,7 @@ export class Inbox<In> {
 
   /** Lets go of whatever was not delivered. Nothing more will come. */
   discard(): void {
-    this.#held = []
+    this.#held = undefined
     this.#decoder.end()
   }
 
@@ -140,7 +141,7 @@ export class Inbox<In> {
   #decode(bodies: ReadonlyArray<Uint8Array>, messages: Array<In>, now: number): void {
     const { protocol } = this.#owner
     const dropsEmpty = protocol.heartbeat !== "none"
-    if (this.#held.length > 0) {
+    if (this.#held !== undefined) {
       // What came later waits behind what is held.
       for (let i = 0; i < bodies.length; i++) this.#held.push(bodies[i]!)
       return

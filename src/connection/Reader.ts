@@ -7,9 +7,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type { Sieve, TransportError, Wire } from "../transport/Transport.ts"
-import * as Alarms from "./Alarms.ts"
+import type * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { type ConnectionError, endedBy } from "./Connection.ts"
+import { noSlot } from "./DeadlineQueue.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -25,7 +26,7 @@ export interface ReaderOwner<In> extends InboxOwner<In> {
 export type Batch<In> = Pull.Pull<Arr.NonEmptyReadonlyArray<In>, ConnectionError>
 
 /** What one peer sends. */
-export class Reader<In> implements Sieve {
+export class Reader<In> implements Sieve, Alarms.Alarm {
   readonly inbox: Inbox<In>
   /** Whether the peer has sent FIN. */
   peerEnded = false
@@ -35,10 +36,11 @@ export class Reader<In> implements Sieve {
   #wait: Batch<In> | undefined
   /** When the first read began; NaN before. Nobody is late before anybody listens. */
   #listensSince = NaN
-  /** Rings when the peer is late. Nothing while it owes nothing, so that a connection that is idle holds none. */
-  #alarm: Alarms.Alarm | undefined
+  /** As an alarm it rings when the peer is late; it is set only while the peer owes something. */
+  deadline = Infinity
+  slot = noSlot
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
-  #rest: Array<In> = []
+  #rest: Array<In> | undefined
   /** Bytes of the last read as long as somebody may be at work on what came of them. */
   #handedBytes = 0
   #stopped: CloseReason.CloseReason | undefined
@@ -57,9 +59,9 @@ export class Reader<In> implements Sieve {
   readonly batch: Batch<In> = Effect.suspend(() => this.#next())
 
   #next(): Batch<In> {
-    if (this.#rest.length > 0) {
+    if (this.#rest !== undefined) {
       const rest = this.#rest.toReversed()
-      this.#rest = []
+      this.#rest = undefined
       return Effect.succeed(rest as Arr.NonEmptyArray<In>)
     }
     if (this.#stopped !== undefined) return Effect.fail(endedBy(this.#stopped))
@@ -76,12 +78,13 @@ export class Reader<In> implements Sieve {
    * from `arrived` instead of running `pull` saves an eighth of a message (bench, echo-500x1).
    */
   #read(): Batch<In> {
-    const { arrived, pull } = this.#owner.wire
+    const { wire } = this.#owner
+    const { arrived } = wire
     this.#handedBytes = 0
     const chunks = arrived?.takeUnsafe()
     if (chunks !== undefined) return this.#received(chunks)
     if (arrived !== undefined && !arrived.ended) return (this.#wait ??= arrived.wait(this.batch))
-    return Effect.matchCauseEffect(pull, {
+    return Effect.matchCauseEffect(wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
       onFailure: (cause) => this.#left(cause),
     })
@@ -90,12 +93,16 @@ export class Reader<In> implements Sieve {
   /** The next message. */
   get one(): Pull.Pull<In, ConnectionError> {
     return Effect.suspend(() => {
-      if (this.#rest.length > 0) return Effect.succeed(this.#rest.pop() as In)
-      return Effect.map(this.batch, (messages) => {
-        this.#rest = messages.slice(1).toReversed()
-        return messages[0]
-      })
+      if (this.#rest === undefined) return Effect.map(this.batch, (messages) => this.#firstOf(messages))
+      const next = this.#rest.pop() as In
+      if (this.#rest.length === 0) this.#rest = undefined
+      return Effect.succeed(next)
     })
+  }
+
+  #firstOf(messages: Arr.NonEmptyReadonlyArray<In>): In {
+    if (messages.length > 1) this.#rest = messages.slice(1).toReversed()
+    return messages[0]
   }
 
   takesUnsafe(chunk: Uint8Array): boolean {
@@ -185,14 +192,11 @@ export class Reader<In> implements Sieve {
   }
 
   #mustCome(at: number): void {
-    this.#alarm ??= Alarms.make((now) => this.#late(now))
-    this.#owner.settings.alarms.set(this.#alarm, at)
+    this.#owner.settings.alarms.set(this, at)
   }
 
   #inTime(): void {
-    if (this.#alarm === undefined) return
-    this.#owner.settings.alarms.lift(this.#alarm)
-    this.#alarm = undefined
+    this.#owner.settings.alarms.lift(this)
   }
 
   /** How long the peer has from the first read to whatever it still owes first; infinite once nothing is owed. */
@@ -207,7 +211,7 @@ export class Reader<In> implements Sieve {
     return frame + (declaredBytes / frameBytesPerSecond) * 1000
   }
 
-  #late(now: number): void {
+  ringUnsafe(now: number): void {
     const { wire } = this.#owner
     const arriving = this.inbox.arriving
     if (wire.unreadUnsafe() > 0 || wire.pausedUnsafe()) {

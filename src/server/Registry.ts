@@ -38,14 +38,17 @@ export interface Registry<in out Out> {
   readonly broadcast: Group<Out>["broadcast"]
 }
 
-class LiveGroup<Out> implements Group<Out> {
+type Members<Out> = Pick<Set<Connection<unknown, Out>>, "size" | "values">
+
+class LiveGroup<Out, M extends Members<Out> = Set<Connection<unknown, Out>>> implements Group<Out> {
   readonly name: string
-  readonly members = new Set<Connection<unknown, Out>>()
+  readonly members: M
   readonly #protocol: Protocol.Protocol<unknown, Out>
 
-  constructor(name: string, protocol: Protocol.Protocol<unknown, Out>) {
+  constructor(name: string, protocol: Protocol.Protocol<unknown, Out>, members: M) {
     this.name = name
     this.#protocol = protocol
+    this.members = members
   }
 
   get size(): number {
@@ -55,7 +58,7 @@ class LiveGroup<Out> implements Group<Out> {
   broadcast: Group<Out>["broadcast"] = (message, options) => {
     const shared = new Protocol.SharedMessage(this.#protocol, message)
     let receivers = 0
-    for (const member of this.members) {
+    for (const member of this.members.values()) {
       if (member === options?.except) continue
       const frame = shared.frameFor(member.codec)
       if (Result.isFailure(frame)) return Result.fail(frame.failure)
@@ -70,13 +73,13 @@ class LiveGroup<Out> implements Group<Out> {
 export class LiveRegistry<Out> implements Registry<Out> {
   readonly #protocol: Protocol.Protocol<unknown, Out>
   readonly #byId = new Map<number, Connection<unknown, Out>>()
-  readonly #all: LiveGroup<Out>
+  readonly #all: LiveGroup<Out, Members<Out>>
   readonly #groups = new Map<string, LiveGroup<Out>>()
   readonly #joined = new Map<Connection<unknown, Out>, Set<LiveGroup<Out>>>()
 
   constructor(protocol: Protocol.Protocol<unknown, Out>) {
     this.#protocol = protocol
-    this.#all = new LiveGroup("", protocol)
+    this.#all = new LiveGroup("", protocol, this.#byId)
   }
 
   get size(): number {
@@ -89,16 +92,16 @@ export class LiveRegistry<Out> implements Registry<Out> {
 
   get = (id: number): Connection<unknown, Out> | undefined => this.#byId.get(id)
 
-  connections = (): Iterable<Connection<unknown, Out>> => this.#all.members
+  connections = (): Iterable<Connection<unknown, Out>> => ({
+    [Symbol.iterator]: () => this.#byId.values(),
+  })
 
   add(connection: Connection<unknown, Out>): void {
     this.#byId.set(connection.id, connection)
-    this.#all.members.add(connection)
   }
 
   remove(connection: Connection<unknown, Out>): void {
     this.#byId.delete(connection.id)
-    this.#all.members.delete(connection)
     for (const group of this.#joined.get(connection) ?? []) this.#forget(connection, group)
     this.#joined.delete(connection)
   }
@@ -108,7 +111,7 @@ export class LiveRegistry<Out> implements Registry<Out> {
     if (!this.#byId.has(connection.id)) return
     let group = this.#groups.get(name)
     if (group === undefined) {
-      group = new LiveGroup(name, this.#protocol)
+      group = new LiveGroup(name, this.#protocol, new Set())
       this.#groups.set(name, group)
     }
     group.members.add(connection)

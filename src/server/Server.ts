@@ -101,16 +101,18 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     readonly protocol = protocol
     readonly settings = settings
     readonly wire: Wire
-    readonly acceptedAt = now()
+    readonly acceptedAt: number
 
-    constructor(wire: Wire) {
+    constructor(wire: Wire, acceptedAt: number) {
       this.wire = wire
+      this.acceptedAt = acceptedAt
     }
 
     onOpenedUnsafe(connection: Connection<In, Out>): void {
       registry.add(connection)
       if (isDraining) connection.closeUnsafe(CloseReason.Draining())
-      publish(ServerEvents.ConnectionOpened({ id: this.id, peer: this.wire.peer }))
+      // Not by its constructor, which spreads: there are two of these for every connection (bench, connect).
+      publish({ _tag: "ConnectionOpened", id: this.id, peer: this.wire.peer })
     }
 
     onEndedUnsafe(reason: CloseReason.CloseReason, connection: Connection<In, Out> | undefined): void {
@@ -120,7 +122,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
       // The seat is free at once; what is left of the connection is bounded by a count of its own.
       if (++goodbyes > maxGoodbyes) wire.abortUnsafe()
       const durationMs = Math.round(now() - this.acceptedAt)
-      publish(ServerEvents.ConnectionClosed({ id, peer: wire.peer, reason, durationMs }))
+      publish({ _tag: "ConnectionClosed", id, peer: wire.peer, reason, durationMs })
     }
 
     onClosedUnsafe(): void {
@@ -146,10 +148,11 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   }
 
   const arrive = (wire: Wire): void => {
+    const acceptedAt = now()
     const refusal = isDraining
       ? CloseReason.Draining()
-      : (budget.refusalUnsafe() ?? seats.take(hostOf(wire.peer), now()))
-    if (refusal === undefined) live.startUnsafe(new Seated(wire), handle, services)
+      : (budget.refusalUnsafe() ?? seats.take(hostOf(wire.peer), acceptedAt))
+    if (refusal === undefined) live.startUnsafe(new Seated(wire, acceptedAt), handle, services)
     else refuse(wire, refusal)
   }
 

@@ -40,7 +40,8 @@ export class NodeWire implements Wire {
   protected lost: TransportError | undefined = undefined
 
   private readonly writeHighWaterBytes: number
-  private readonly released = Deferred.makeUnsafe<void>()
+  private released = false
+  private releasing: Deferred.Deferred<void> | undefined = undefined
   private lostListener: ((error: TransportError) => void) | undefined = undefined
   private draining: Deferred.Deferred<void, TransportError> | undefined = undefined
   private onWritten: (() => void) | undefined = undefined
@@ -67,7 +68,9 @@ export class NodeWire implements Wire {
   }
 
   get closed(): Effect.Effect<void> {
-    return Deferred.await(this.released)
+    return Effect.suspend(() =>
+      this.released ? Effect.void : Deferred.await((this.releasing ??= Deferred.makeUnsafe())),
+    )
   }
 
   get drained(): Effect.Effect<void, TransportError> {
@@ -137,7 +140,7 @@ export class NodeWire implements Wire {
 
   abortUnsafe(): void {
     this.arrived.clear()
-    if (Deferred.isDoneUnsafe(this.released)) return
+    if (this.released) return
     if (this.lost === undefined) this.loseUnsafe(lostWith("ABORTED"))
     this.resetUnsafe()
   }
@@ -209,7 +212,8 @@ export class NodeWire implements Wire {
     // Both directions ended: a goodbye. Anything else that closes a socket without an error is a loss all the same.
     const isGoodbye = this.arrived.ended && this.socket.writableFinished
     if (this.lost === undefined && !isGoodbye) this.loseUnsafe(lostWith("ECONNRESET"))
-    Deferred.doneUnsafe(this.released, Effect.void)
+    this.released = true
+    if (this.releasing !== undefined) Deferred.doneUnsafe(this.releasing, Effect.void)
   }
 }
 

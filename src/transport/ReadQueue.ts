@@ -39,7 +39,9 @@ export class ReadQueue implements Arrived {
 
   private readonly limitBytes: number
   private source: Source
-  private waiter: (() => void) | undefined = undefined
+  /** Who waits, and what it goes on with: kept beside each other, which is less than a function of both. */
+  private waiter: ((next: Effect.Effect<never>) => void) | undefined = undefined
+  private next: Effect.Effect<unknown, unknown> = Effect.void
   private queued: NonEmptyArray<Uint8Array> | undefined = undefined
   private end: End | undefined = undefined
   private sieve: Sieve | undefined = undefined
@@ -61,7 +63,8 @@ export class ReadQueue implements Arrived {
     return Effect.callback((resume) => {
       // A fiber may have yielded between its look and this: what came then would wake nobody, and be overtaken in a sieve.
       if (this.queued !== undefined || this.end !== undefined) return resume(next)
-      this.waiter = () => resume(next)
+      this.waiter = resume
+      this.next = next
     })
   }
 
@@ -137,7 +140,7 @@ export class ReadQueue implements Arrived {
     const waiter = this.waiter
     if (waiter === undefined) return
     this.waiter = undefined
-    waiter()
+    waiter(this.next as Effect.Effect<never>)
   }
 
   takeUnsafe(): Chunks | undefined {
