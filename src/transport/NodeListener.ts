@@ -45,13 +45,16 @@ export const socketOptions = {
 export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
     const arrivals = new Arrivals(options.acceptBacklog)
-    const server = Net.createServer(socketOptions)
+    const server = Net.createServer({ allowHalfOpen: true })
+    /** Sockets to come that are given their options one by one. */
+    let toBeGiven = Infinity
     const closeUnsafe = (): void => {
       // The callback, which waits for every connection to end, is not for us: the wires have other owners.
       if (server.listening) server.close()
       arrivals.close()
     }
     server.on("connection", (socket) => {
+      if (toBeGiven-- > 0) socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMillis)
       const peer = peerOf(socket, options.address)
       if (peer !== undefined) return arrivals.push(options.wireUnsafe(socket, peer))
       socket.on("error", ignore).destroy()
@@ -63,6 +66,8 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
         arrivals.abort()
       }),
     )
+    // Who was waiting already when the listener got them has not inherited them; more than the backlog cannot have waited.
+    if (isInheritedUnsafe(server)) toBeGiven = options.backlog + 1
     // Not EMFILE, on Linux: libuv keeps one descriptor back to accept and hang up on those who come then, and tells
     // nobody (seen: 90 clients, a limit of 60 descriptors, 50 hung up on, no error). Seats must stay below the limit.
     server.on("error", (cause) => arrivals.fail(new AcceptFailed({ code: codeOf(cause), cause })))
@@ -89,6 +94,25 @@ const listen = (server: Net.Server, options: Options): Effect.Effect<void, Trans
     if (address._tag === "Tcp") server.listen({ host: address.host, port: address.port, backlog })
     else server.listen({ path: address._tag === "Unix" ? address.path : address.name, backlog })
   })
+
+/** What Node has in its listener, and does not publish. */
+interface Handle {
+  readonly setNoDelay?: (enable: boolean) => number
+  readonly setKeepAlive?: (enable: boolean, delaySeconds: number) => number
+}
+
+/**
+ * Gives a tcp listener the options of its sockets, and says whether they will inherit them, as they do on Linux: five calls
+ * of the system fewer for each, which was 3 µs of a connect (bench, connect). Read in `lib/net.js` of Node 20.20.2.
+ */
+const isInheritedUnsafe = (server: Net.Server): boolean => {
+  const handle = (server as unknown as { readonly _handle?: Handle | null })._handle
+  return (
+    process.platform === "linux" &&
+    handle?.setNoDelay?.(true) === 0 &&
+    handle.setKeepAlive?.(true, keepAliveDelayMillis / 1000) === 0
+  )
+}
 
 /** Where a peer connects from; nothing when it was gone before it was accepted, since the system forgot it then. */
 const peerOf = (socket: Net.Socket, listening: Address): Address | undefined => {

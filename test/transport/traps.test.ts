@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as NodeListener from "../../src/transport/NodeListener.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
@@ -22,6 +23,16 @@ const pair = (options: Partial<TcpTransport.Options> = {}) =>
     const client = yield* TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address) })
     return { transport, client, server: yield* acceptOne(transport) }
   })
+
+/** What the system says: "timer 2" of a socket, with nothing on its way, is the one that keeps it alive. */
+const isKeptAlive = (port: number, peerPort: number): boolean => {
+  const hex = (value: number) => value.toString(16).toUpperCase().padStart(4, "0")
+  const ends = [port, peerPort].map((each) => `0100007F:${hex(each)}`).join(" ")
+  const line = Fs.readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .find((each) => each.includes(`${ends} `))
+  return line?.trim().split(/\s+/)[5]?.startsWith("02:") === true
+}
 
 describe("traps of the platform", () => {
   it.live("closing the scope does not hang on a client that never reads", () =>
@@ -113,6 +124,18 @@ describe("traps of the platform", () => {
       keepAliveInitialDelay: 60_000,
     })
   })
+
+  it.live.skipIf(process.platform !== "linux")("accepted sockets are kept alive, those too that only inherit it", () =>
+    Effect.gen(function* () {
+      // With a backlog of 1, two may have waited before the listener was told, and the others inherit.
+      const transport = yield* TcpTransport.make({ port: 0, backlog: 1 })
+      for (let accepted = 0; accepted < 4; accepted++) {
+        const client = yield* rawClient(transport)
+        yield* acceptOne(transport)
+        assert.isTrue(isKeptAlive(portOf(transport.address), client.localPort!))
+      }
+    }),
+  )
 
   it.live("no host means loopback", () =>
     Effect.gen(function* () {
