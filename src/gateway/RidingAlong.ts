@@ -48,18 +48,27 @@ export const answerAll = (
     room -= answer.bytes
     return [channel, answer] as const
   })
-  const told = new Map<string, Server.SubscriptionAnswer>()
-  for (const [channel, { message }] of answers) {
-    // A channel that was named twice has one answer: that it was subscribed, not that it could not be once more.
-    if (message.type === "subscribed" || !told.has(channel)) told.set(channel, message)
+  const [only] = answers
+  // As nearly everybody does it, and nothing to sort out.
+  if (only !== undefined && answers.length === 1) {
+    return { subscriptions: { [only[0]]: only[1].message }, start: only[1].start }
   }
   return {
-    subscriptions: Object.fromEntries(told),
+    subscriptions: toldOnce(answers),
     start: () => {
       const waiting = answers.map(([, { start }]) => start()).filter((started) => started !== undefined)
       return waiting.length === 0 ? undefined : Effect.all(waiting, { discard: true })
     },
   }
+}
+
+/** A channel that was named twice has one answer: that it was subscribed, not that it could not be once more. */
+const toldOnce = (answers: ReadonlyArray<Named<Subscriptions.Answer>>): Answers["subscriptions"] => {
+  const told = new Map<string, Server.SubscriptionAnswer>()
+  for (const [channel, { message }] of answers) {
+    if (message.type === "subscribed" || !told.has(channel)) told.set(channel, message)
+  }
+  return Object.fromEntries(told)
 }
 
 const begin = (

@@ -44,8 +44,13 @@ export const malformed = (object: WireObject, failure: Failure): ClientMessage.M
   return isId(id) && type !== "response" && type !== "error" ? { ...describe(failure), id } : describe(failure)
 }
 
-const connectOf = ({ subscriptions, ...connect }: typeof ClientMessage.Connect.Type): ClientMessage.Connect =>
-  subscriptions === undefined ? connect : { ...connect, subscriptions: subscriptions.map(judgeSubscription) }
+const connectOf = (message: typeof ClientMessage.Connect.Type): ClientMessage.Connect => {
+  if (message.subscriptions !== undefined) {
+    return { ...message, subscriptions: message.subscriptions.map(judgeSubscription) }
+  }
+  const { subscriptions: _, ...connect } = message
+  return connect
+}
 
 const judgeSubscription = (
   entry: typeof ClientMessage.SubscriptionEntry.Type,
