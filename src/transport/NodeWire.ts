@@ -204,6 +204,10 @@ export class NodeWire implements Wire {
     return this.arrived.lend(lent)
   }
 
+  keepUnsafe(chunk: Uint8Array): void {
+    this.arrived.keep(chunk)
+  }
+
   finishUnsafe(): void {
     this.arrived.finish()
   }
@@ -233,7 +237,7 @@ export const makeUnsafe = (
 }
 
 /** The buffer that the plain wires of one listener read into. */
-export const makeSharedRead = (): SharedRead.SharedRead => SharedRead.make(onData, onLent)
+export const makeSharedRead = (): SharedRead.SharedRead => SharedRead.make(onKept, onLent)
 
 /**
  * Resets a tcp socket, closes any other, and frees the descriptor now.
@@ -264,6 +268,10 @@ function onData(this: Net.Socket, chunk: Uint8Array): void {
 
 function onLent(this: Net.Socket, bytes: Uint8Array): boolean {
   return (this as Owned)[wireOf].takeUnsafe(bytes)
+}
+
+function onKept(this: Net.Socket, copy: Uint8Array): void {
+  ;(this as Owned)[wireOf].keepUnsafe(copy)
 }
 
 function onEnd(this: Net.Socket): void {

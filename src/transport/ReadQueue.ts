@@ -82,13 +82,15 @@ export class ReadQueue implements Arrived {
     this.sieve = sieve
   }
 
-  /** Queues one chunk. Who waits runs before the bound is looked at, so that a fast reader is never paused. */
+  /** Shows one chunk to the sieve, and queues it unless that took it. */
   push(chunk: Uint8Array): void {
+    if (this.end === undefined && !this.lend(chunk)) this.keep(chunk)
+  }
+
+  /** Queues one chunk. Who waits runs before the bound is looked at, so that a fast reader is never paused. */
+  keep(chunk: Uint8Array): void {
     if (this.end !== undefined) return
     this.received += chunk.length
-    // Who waits has all that came before. What is taken here leaves it parked: waking it, and parking it again, would be
-    // two thirds of what a heartbeat costs, most of it garbage that has grown old (bench, heartbeats).
-    if (this.waiter !== undefined && this.sieve?.takesUnsafe(chunk) === true) return
     this.queuedBytes += chunk.length
     if (this.queued === undefined) this.queued = [chunk]
     else this.queued.push(chunk)
@@ -101,10 +103,12 @@ export class ReadQueue implements Arrived {
   }
 
   /**
-   * Shows the sieve bytes that are not to be kept, and says whether it took them; if not, push a copy. A wait that was
-   * interrupted lasts until something is pushed, so a sieve must bound what it takes: it takes no more than one frame.
+   * Shows the sieve bytes that are not to be kept, and says whether it took them; if not, keep a copy. A wait that was
+   * interrupted lasts until something is kept, so a sieve must bound what it takes: it takes no more than one frame.
    */
   lend(bytes: Uint8Array): boolean {
+    // Who waits has all that came before. What is taken here leaves it parked: waking it, and parking it again, would be
+    // two thirds of what a heartbeat costs, most of it garbage that has grown old (bench, heartbeats).
     if (this.waiter === undefined || this.sieve?.takesUnsafe(bytes) !== true) return false
     this.received += bytes.length
     return true

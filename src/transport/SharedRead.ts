@@ -37,8 +37,10 @@ export const sharedReadBytes = 65_536
 /** A buffer for the sockets of one listener. What comes is lent to `take`, and unless taken copied for `receive`. */
 export const make = (receive: Receive, take?: Take): SharedRead => {
   const buffer = Buffer.allocUnsafeSlow(sharedReadBytes)
+  // What is read is often as long as what was read before.
+  let lent: Uint8Array = buffer
   function onRead(this: Net.Socket, length: number): void {
-    const lent = buffer.subarray(0, length)
+    if (lent.length !== length) lent = buffer.subarray(0, length)
     if (take?.call(this, lent) === true) return
     const chunk = Buffer.allocUnsafe(length)
     chunk.set(lent)
