@@ -14,7 +14,7 @@ import type { Settings } from "./Settings.ts"
 /** The connection that an inbox belongs to, which is held as it is: copies of its fields would be memory. */
 export interface InboxOwner<In> {
   readonly protocol: Pick<Protocol<In, never>, "inboundLayout" | "codec" | "emptyFrame" | "heartbeat">
-  readonly settings: Pick<Settings, "rateLimit" | "now" | "turn">
+  readonly settings: Pick<Settings, "decoding" | "rateLimit" | "now" | "turn">
   /** The codec of this connection, by the first body that is no heartbeat; asked once. */
   codecOf(firstBody: Uint8Array): Codec<In, never>
   /** Sends a heartbeat, in answer to one. */
@@ -41,10 +41,10 @@ export class Inbox<In> {
   readonly #owner: InboxOwner<In>
 
   constructor(owner: InboxOwner<In>) {
-    const { now, rateLimit } = owner.settings
+    const { decoding, now, rateLimit } = owner.settings
     this.#owner = owner
     this.receivedAt = now()
-    this.#decoder = FrameDecoder.make(owner.protocol.inboundLayout)
+    this.#decoder = FrameDecoder.make(owner.protocol.inboundLayout, decoding)
     if (isLimited(rateLimit)) this.#limiter = new Limiter(rateLimit, this.receivedAt)
   }
 

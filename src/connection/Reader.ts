@@ -17,7 +17,7 @@ import type { Settings } from "./Settings.ts"
 /** The connection that a reader belongs to. */
 export interface ReaderOwner<In> extends InboxOwner<In> {
   readonly wire: Wire
-  readonly settings: Pick<Settings, "alarms" | "deadlines" | "intake" | "now" | "rateLimit" | "turn">
+  readonly settings: Pick<Settings, "alarms" | "deadlines" | "decoding" | "intake" | "now" | "rateLimit" | "turn">
   /** Called when the peer's bytes, or their absence, are a reason to end. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
 }

@@ -5,8 +5,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as FrameDecoder from "../frame/FrameDecoder.ts"
 import * as Alarms from "./Alarms.ts"
 import * as Deadlines from "./Deadlines.ts"
+import * as FrameMemory from "./FrameMemory.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Intake from "./Intake.ts"
 import * as Outbox from "./Outbox.ts"
@@ -24,6 +26,8 @@ export interface Settings {
   readonly now: () => number
   readonly turn: Turn
   readonly alarms: Alarms.Alarms
+  /** How frames in pieces get their buffers. */
+  readonly decoding: FrameDecoder.Options
   /** What they take in, for whoever bounds what all of them hold. */
   readonly intake: Intake.Intake
 }
@@ -41,6 +45,7 @@ export const current: Effect.Effect<Settings, never, Scope.Scope> = Effect.gen(f
     now,
     turn: new Turn(now),
     alarms: yield* Alarms.scoped(now),
+    decoding: FrameMemory.make(),
     intake: Intake.unlimited(),
   }
 })

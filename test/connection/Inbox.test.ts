@@ -13,7 +13,7 @@ const unlimited = { framesPerSecond: Infinity, bytesPerSecond: Infinity, heartbe
 const make = (options: { readonly protocol?: typeof texts; readonly heartbeatsPerSecond?: number } = {}) => {
   const protocol = options.protocol ?? texts
   const rateLimit = { ...unlimited, onExceeded: "close" as const, ...options }
-  const settings = { rateLimit, now: () => 7, turn: new Turn(() => 7) }
+  const settings = { decoding: {}, rateLimit, now: () => 7, turn: new Turn(() => 7) }
   return new Inbox({ protocol, settings, codecOf: () => protocol.codec, probe: () => {} })
 }
 

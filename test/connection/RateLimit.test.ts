@@ -214,7 +214,7 @@ describe("A rate limit", () => {
       protocol: texts,
       codecOf: () => texts.codec,
       probe: () => {},
-      settings: { rateLimit, now: () => at, turn: new Turn(() => at) },
+      settings: { decoding: {}, rateLimit, now: () => at, turn: new Turn(() => at) },
     })
     const messages = [inbox.take([frames("a"), frames("b"), frames("c")])]
     while (inbox.heldMs > 0) {
@@ -231,7 +231,7 @@ describe("A rate limit", () => {
       protocol: texts,
       codecOf: () => texts.codec,
       probe: () => {},
-      settings: { rateLimit, now: () => 0, turn: new Turn(() => 0) },
+      settings: { decoding: {}, rateLimit, now: () => 0, turn: new Turn(() => 0) },
     })
     assert.deepStrictEqual(inbox.take(Array.from({ length: 100_000 }, () => frames("a"))), ["a"])
     assert.deepStrictEqual([inbox.frames, inbox.heldMs], [1, 1000])
