@@ -59,6 +59,7 @@ describe("a pool", () => {
       assert.deepStrictEqual(yield* reasonOf(pool.request("held", 6)), new ClientError.Busy({ cause: "full" }))
       yield* go
       assert.deepStrictEqual(yield* Effect.forEach(asking, Fiber.join), [1, 2, 3, 4, 5])
+      assert.strictEqual(yield* pool.request("held", 7), 7)
     }),
   )
 
