@@ -12,18 +12,23 @@ import type * as Pull from "effect/Pull"
 /** So many times its mark may wait for a reader while somebody waits for an answer behind it. */
 export const brim = 8
 
+/** Whose items they are: held as it is, since there are many of them. */
+export interface Owner {
+  /** The reader has taken what waited. */
+  taken(): void
+}
+
 /** The items between one connection and one reader. */
 export class Feed<A, E> {
   readonly #mark: number
-  readonly #onTaken: () => void
+  readonly #owner: Owner
   #items: Array<A> = []
   #end: Exit.Exit<never, E | Cause.Done> | undefined
   #reader: Deferred.Deferred<void> | undefined
 
-  /** `onTaken` is called when the reader has taken what waited. */
-  constructor(mark: number, onTaken: () => void) {
+  constructor(mark: number, owner: Owner) {
     this.#mark = mark
-    this.#onTaken = onTaken
+    this.#owner = owner
   }
 
   /** Whether more waits than the reader should be given. */
@@ -38,8 +43,9 @@ export class Feed<A, E> {
 
   offer(item: A): void {
     if (this.#end !== undefined) return
-    this.#items.push(item)
-    this.#wake()
+    if (this.#items.push(item) > 1 || this.#reader === undefined) return
+    // Not at once: what one read brought is one array for the reader then, and one turn of its fiber (bench, client).
+    queueMicrotask(() => this.#wake())
   }
 
   /** No item comes any more: those that wait are still read. */
@@ -53,7 +59,7 @@ export class Feed<A, E> {
     const items = this.#items
     if (Arr.isArrayNonEmpty(items)) {
       this.#items = []
-      this.#onTaken()
+      this.#owner.taken()
       return Effect.succeed(items)
     }
     if (this.#end !== undefined) return this.#end

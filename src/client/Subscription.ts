@@ -6,7 +6,7 @@ import type * as Client from "../gateway/protocol/ClientMessage.ts"
 import type { Position } from "../gateway/protocol/Fields.ts"
 import type { Gap, PresenceChanged } from "../gateway/protocol/ServerMessage.ts"
 import type { ClientError } from "./ClientError.ts"
-import { Feed } from "./Feed.ts"
+import * as Feed from "./Feed.ts"
 import type { Publication, SubscriptionAnswer } from "./Message.ts"
 
 /**
@@ -42,25 +42,37 @@ export interface Options {
 /** Items that may wait for a reader. */
 export const defaultBuffer = 256
 
-/** One channel's way to its reader. */
-export class Subscription {
+/** Who holds subscriptions, and has their connection. */
+export interface Owner {
+  /** Its reader has taken what waited. */
+  relieve(subscription: Subscription): void
+  /** It has to be asked for again, from where its reader stands. */
+  rejoin(subscription: Subscription): void
+}
+
+/** One channel's way to its reader. There may be many, so that what is rarely needed is made when it is. */
+export class Subscription implements Feed.Owner {
   readonly channel: string
-  readonly feed: Feed<Item, ClientError>
+  readonly feed: Feed.Feed<Item, ClientError>
   /** `joining` from the question to its answer: nothing of the channel counts in between. */
   state: "out" | "joining" | "in" = "out"
 
   readonly #options: Options
-  readonly #rejoin: () => void
+  readonly #owner: Owner
   #position: Position | undefined
   /** Offsets told in `published` that are not heard here: the next publication follows them. */
-  readonly #unheard = new Set<number>()
+  #unheard: Set<number> | undefined
 
-  constructor(channel: string, options: Options, owner: { readonly onTaken: () => void; readonly rejoin: () => void }) {
+  constructor(channel: string, options: Options, owner: Owner) {
     this.channel = channel
-    this.feed = new Feed(options.buffer ?? defaultBuffer, owner.onTaken)
+    this.feed = new Feed.Feed(options.buffer ?? defaultBuffer, this)
     this.#options = options
-    this.#rejoin = owner.rejoin
+    this.#owner = owner
     this.#position = options.position
+  }
+
+  taken(): void {
+    this.#owner.relieve(this)
   }
 
   /** What to ask for, from where the reader stands. */
@@ -78,7 +90,7 @@ export class Subscription {
   joined(answer: Extract<SubscriptionAnswer, { type: "subscribed" }>): void {
     const { channel, more, position, publications, recovered } = answer
     this.state = "in"
-    this.#unheard.clear()
+    this.#unheard = undefined
     // With `more` the rest comes behind, and is recognized by what it follows.
     this.#position = more === true && this.#position !== undefined ? this.#position : position
     this.feed.offer({ type: "subscribed", channel, recovered, position })
@@ -95,15 +107,15 @@ export class Subscription {
     const { epoch: known, offset: last } = this.#position!
     if (epoch === known && offset <= last) return
     // Something between is missing: it is asked for, and comes before this one does.
-    if (epoch !== known || (previous > last && !this.#unheard.has(previous))) return this.#rejoin()
+    if (epoch !== known || (previous > last && this.#unheard?.has(previous) !== true)) return this.#owner.rejoin(this)
     this.#position = positionOf(publication)
-    if (this.#unheard.size > 0) this.#forget(offset)
+    this.#forget(offset)
     this.feed.offer(publication)
   }
 
   /** An offset that this connection was told in `published`, and will not hear of (`echo: false`). */
   toldUnheard(offset: number): void {
-    if (this.state === "in" && offset > this.#position!.offset) this.#unheard.add(offset)
+    if (this.state === "in" && offset > this.#position!.offset) (this.#unheard ??= new Set()).add(offset)
   }
 
   /** The gateway has dropped publications for want of speed. */
@@ -120,7 +132,9 @@ export class Subscription {
   }
 
   #forget(upTo: number): void {
+    if (this.#unheard === undefined) return
     for (const offset of this.#unheard) if (offset <= upTo) this.#unheard.delete(offset)
+    if (this.#unheard.size === 0) this.#unheard = undefined
   }
 }
 

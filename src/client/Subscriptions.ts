@@ -12,7 +12,7 @@ import type { Asking, Link } from "./Asking.ts"
 import * as ClientError from "./ClientError.ts"
 import type { Connected, Inbound } from "./Message.ts"
 import type { Line } from "./Line.ts"
-import { type Item, type Options, Subscription } from "./Subscription.ts"
+import { type Item, type Options, type Owner as SubscriptionOwner, Subscription } from "./Subscription.ts"
 
 /** How long to wait before a channel is asked for again, where the gateway does not say. */
 export const retryMs = 1_000
@@ -28,7 +28,7 @@ export interface Owner {
 }
 
 /** All channels that have a reader. */
-export class Subscriptions {
+export class Subscriptions implements SubscriptionOwner {
   readonly #owner: Owner
   readonly #channels = new Map<string, Subscription>()
   /** Those whose reader has more than enough. */
@@ -45,10 +45,7 @@ export class Subscriptions {
         return Effect.fail(ClientError.of(new ClientError.AlreadyInUse({ name: channel })))
       }
       const { line } = this.#owner
-      const subscription: Subscription = new Subscription(channel, options, {
-        onTaken: () => this.#relieve(subscription),
-        rejoin: () => this.#rejoin(subscription),
-      })
+      const subscription = new Subscription(channel, options, this)
       this.#channels.set(channel, subscription)
       if (line.link !== undefined) this.#join(line.link, subscription)
       return Effect.succeed(subscription)
@@ -146,7 +143,7 @@ export class Subscriptions {
   }
 
   /** Leaves the channel and joins it again from where its reader stands, in one write. */
-  #rejoin(subscription: Subscription): void {
+  rejoin(subscription: Subscription): void {
     const { asking, line } = this.#owner
     if (line.link === undefined) return
     asking.askUnsafe(line.link, (id) => ({ type: "unsubscribe", id, channel: subscription.channel }), noAnswer)
@@ -175,7 +172,7 @@ export class Subscriptions {
   #leave(subscription: Subscription): void {
     if (!this.#isCurrent(subscription)) return
     this.#channels.delete(subscription.channel)
-    this.#relieve(subscription)
+    this.relieve(subscription)
     const { asking, line } = this.#owner
     const { channel, state } = subscription
     if (line.link === undefined || state === "out") return
@@ -191,7 +188,7 @@ export class Subscriptions {
     if (subscription.feed.isFull) this.#full.add(subscription)
   }
 
-  #relieve(subscription: Subscription): void {
+  relieve(subscription: Subscription): void {
     if (this.#full.delete(subscription)) this.#owner.onTaken()
   }
 

@@ -56,6 +56,24 @@ describe("a channel's reader", () => {
     }),
   )
 
+  it.effect("is given what one read brought as one array", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer } = yield* puppet.client()
+      const arrays: Array<ReadonlyArray<unknown>> = []
+      yield* Effect.forkScoped(
+        Stream.runForEachArray(client.subscribe("a"), (items) => Effect.sync(() => arrays.push(brief(items)))),
+        { startImmediately: true },
+      )
+      const { id } = yield* peer.next
+      peer.say(subscribed(5, { id }), publication(6), publication(7))
+      yield* settled
+      peer.say(publication(8))
+      yield* settled
+      assert.deepStrictEqual(arrays, [["subscribed none", 6, 7], [8]])
+    }),
+  )
+
   it.effect("takes holes in the offsets for none where `previous` says so", () =>
     Effect.gen(function* () {
       const { heard, peer } = yield* reader()
