@@ -68,6 +68,8 @@ export const all: ReadonlyArray<Peer> = [
   node("gateway", "Longline gateway", "gateway"),
   durable("gateway-each", "Longline gateway, LMDB, a sync each", "each"),
   durable("gateway-durable", "Longline gateway, LMDB"),
+  node("node-client", "Node by hand, client", "orders"),
+  node("client", "Longline client", "orders"),
   node("node-loaded", "Node by hand, Longline loaded"),
   {
     name: "c",

@@ -154,4 +154,21 @@ export const all: ReadonlyArray<Scenario> = [
     smoke: { kind: "heartbeats", connections: 20, leastSeconds: 0 },
     fresh: { maxRounds: 3 },
   },
+  {
+    name: "client",
+    figure: "µs",
+    peers: ["node-client", "client"],
+    goals: {},
+    load: { kind: "clients", clients: 50, inFlight: 32 },
+    smoke: { kind: "clients", clients: 3, inFlight: 8 },
+  },
+  {
+    name: "subscriptions",
+    figure: "KB",
+    peers: ["node-client", "client"],
+    goals: {},
+    load: { kind: "subscriptions", clients: 10, channels: 1_000, warmUps: 100, settleSeconds: 30 },
+    smoke: { kind: "subscriptions", clients: 2, channels: 5, warmUps: 1, settleSeconds: 0 },
+    fresh: { maxRounds: 3 },
+  },
 ]

@@ -19,21 +19,34 @@ const settledWithin = 0.005
 /** Measures memory before, during and after; a few connections come and go first, so that code is loaded and warm. */
 export const memory = async (plan: Plan, load: Extract<Load, { kind: "idle" }>): Promise<Outcome> => {
   const { connections, settleSeconds, warmUps } = load
+  await Sockets.closeAll(await hold(plan, warmUps))
+  return weigh(plan, settleSeconds, connections, async () => {
+    const peers = await hold(plan, connections)
+    return () => Sockets.closeAll(peers)
+  })
+}
+
+/** Measures memory around something that there is `count` times; `make` gives what takes it away again. */
+export const weigh = async (
+  plan: Plan,
+  settleSeconds: number,
+  count: number,
+  make: () => Promise<() => Promise<void>>,
+): Promise<Outcome> => {
   const collected = async () => {
     if (plan.collects) process.kill(plan.pid, "SIGUSR2")
     return settledBytes(plan.pid, settleSeconds)
   }
-  await Sockets.closeAll(await hold(plan, warmUps))
   const before = await collected()
   const window = Window.open(plan.pid, 0)
-  const peers = await hold(plan, connections)
-  const outcome = window.close(connections)
+  const remove = await make()
+  const outcome = window.close(count)
   const uncollected = await settledBytes(plan.pid, settleSeconds)
   const held = await collected()
-  await Sockets.closeAll(peers)
+  await remove()
   await settledBytes(plan.pid, settleSeconds)
   const after = await collected()
-  return { ...outcome, memory: { before, uncollected, held, after, connections } }
+  return { ...outcome, memory: { before, uncollected, held, after, connections: count } }
 }
 
 /** Measures CPU time while nothing but heartbeats goes to and fro. Counts those that came. */

@@ -2,8 +2,11 @@
  * What the load generator is told, and what it tells: plain JSON both ways. Does nothing.
  */
 
-/** What a server speaks: frames of bytes that it sends back, or protocol version 1 of the gateway. */
-export type Speaks = "frames" | "gateway"
+/**
+ * What a server speaks: frames of bytes that it sends back, or protocol version 1 of the gateway; `orders` are for processes
+ * of clients, to which the generator is the gateway.
+ */
+export type Speaks = "frames" | "gateway" | "orders"
 
 /** What to do to a server. */
 export type Load =
@@ -25,6 +28,16 @@ export type Load =
   | { readonly kind: "storm"; readonly clients: number }
   /** Connections that say nothing: what they occupy, and whether it is given back. */
   | { readonly kind: "idle"; readonly connections: number; readonly warmUps: number; readonly settleSeconds: number }
+  /** Clients of one channel each, which are sent so many publications ahead of what they have reported. */
+  | { readonly kind: "clients"; readonly clients: number; readonly inFlight: number }
+  /** Clients with so many channels each, on which nothing comes: what they occupy. */
+  | {
+      readonly kind: "subscriptions"
+      readonly clients: number
+      readonly channels: number
+      readonly warmUps: number
+      readonly settleSeconds: number
+    }
   /** Connections that only answer heartbeats. */
   | { readonly kind: "heartbeats"; readonly connections: number; readonly leastSeconds: number }
 

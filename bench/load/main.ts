@@ -2,6 +2,7 @@
  * The load generator: one plan as JSON in its argument, one outcome as JSON on standard output.
  * Ends with an error at the first byte that is wrong or missing.
  */
+import * as Clients from "./Clients.ts"
 import * as ClosedLoop from "./ClosedLoop.ts"
 import * as FanOut from "./FanOut.ts"
 import * as Idle from "./Idle.ts"
@@ -23,6 +24,10 @@ const run = (plan: Plan): Promise<Outcome> => {
       return Publish.run(plan, load)
     case "storm":
       return Storm.run(plan, load)
+    case "clients":
+      return Clients.fanOut(plan, load)
+    case "subscriptions":
+      return Clients.memory(plan, load)
     case "idle":
       return Idle.memory(plan, load)
     case "heartbeats":

@@ -41,6 +41,10 @@ const expected = [
   ...["Node by hand", "Longline", "Node by hand, gateway", "Longline gateway"].map((peer) => ["idle", peer]),
   ["heartbeats", "Longline"],
   ["heartbeats", "Longline gateway"],
+  ...["client", "subscriptions"].flatMap((name) => [
+    [name, "Node by hand, client"],
+    [name, "Longline client"],
+  ]),
 ]
 
 describe("the bench", () => {
