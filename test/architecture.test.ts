@@ -23,7 +23,9 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   rpc: ["frame", "codec", "connection", "server", contract],
   // A load knows the wire and not the client: what a client does to be kind to its user would be measured with it.
   load: ["frame", contract],
-  cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "load", "transport"],
+  // Both ends of the protocol, each against somebody's other one.
+  conformance: ["frame", "client", "gateway/protocol", contract],
+  cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "load", "conformance", "transport"],
 }
 
 /** The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, its requests the queue of alarms. */

@@ -14,6 +14,7 @@ export const talking = {
   watch: () => import("./Watch.ts"),
   rtt: () => import("./Rtt.ts"),
   bench: () => import("./Bench.ts"),
+  conformance: () => import("./Conformance.ts"),
   context: () => import("./Context.ts"),
 }
 

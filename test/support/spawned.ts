@@ -19,6 +19,8 @@ export interface Spawned {
   readonly errorLines: ReadonlyArray<string>
   /** The first value other than `undefined` that `pick` makes of a line, of those printed already and those to come. */
   readonly line: <A>(what: string, pick: (line: string) => A | undefined) => Promise<A>
+  /** The same of what it says on standard error. */
+  readonly errorLine: Spawned["line"]
   /** Completes when the program has ended and everything it printed was read; never fails. */
   readonly exited: Promise<Exit>
   /** Sends the signal (SIGTERM unless told) and waits for the end; `SIGKILL` follows after the deadline. */
@@ -60,7 +62,10 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
     lines.push(line)
     wake()
   })
-  readLines(child.stderr, (line) => errorLines.push(line))
+  readLines(child.stderr, (line) => {
+    errorLines.push(line)
+    wake()
+  })
   const exited = new Promise<Exit>((resolve) => {
     const end = (exit: Exit) => {
       ended = exit
@@ -79,7 +84,7 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
       [`${command} ${args.join(" ")}: ${what}.${fault}`, "stdout:", ...lines, "stderr:", ...errorLines].join("\n"),
     )
 
-  const line = <A>(what: string, pick: (line: string) => A | undefined) =>
+  const lineOf = <A>(lines: ReadonlyArray<string>, what: string, pick: (line: string) => A | undefined) =>
     new Promise<A>((resolve, reject) => {
       let seen = 0
       const settle = (finish: () => void) => {
@@ -107,7 +112,15 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Opt
     return exit
   }
 
-  return { pid: child.pid, lines, errorLines, line, exited, stop }
+  return {
+    pid: child.pid,
+    lines,
+    errorLines,
+    line: (what, pick) => lineOf(lines, what, pick),
+    errorLine: (what, pick) => lineOf(errorLines, what, pick),
+    exited,
+    stop,
+  }
 }
 
 /** Not `node:readline`: since Node 24 it takes U+2028, which JSON may hold, for the end of a line. */
