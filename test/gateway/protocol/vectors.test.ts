@@ -99,12 +99,10 @@ describe("vectors/client-messages.json", () => {
       }
     })
     if (readOnly) continue
-    it(`${name}: is written with these bytes`, () => {
+    it(`${name}: is written as the message, in Protobuf with these bytes`, () => {
       const written = Result.getOrThrow(clientCodec.encode(carried(message) as unknown as Outbound))
-      assert.deepStrictEqual(
-        { json: Vectors.hexOf(written), protobuf: Vectors.hexOf(Envelopes.write(carried(message))) },
-        { json: vector.json, protobuf: vector.protobuf },
-      )
+      assert.deepStrictEqual(JSON.parse(Buffer.from(written).toString()), message)
+      assert.strictEqual(Vectors.hexOf(Envelopes.write(carried(message))), vector.protobuf)
     })
   }
 
@@ -143,13 +141,11 @@ describe("vectors/server-messages.json", () => {
       assert.deepStrictEqual<unknown>(envelope, enveloped(carried(message)))
     })
     if (readOnly) continue
-    it(`${name}: is written with these bytes`, () => {
+    it(`${name}: is written as the message, in Protobuf with these bytes`, () => {
       const encode = (encoding: "json" | "protobuf") =>
-        Vectors.hexOf(Result.getOrThrow(codecs[encoding].encode(carried(message) as unknown as ServerMessage)))
-      assert.deepStrictEqual(
-        { json: encode("json"), protobuf: encode("protobuf") },
-        { json: vector.json, protobuf: vector.protobuf },
-      )
+        Buffer.from(Result.getOrThrow(codecs[encoding].encode(carried(message) as unknown as ServerMessage)))
+      assert.deepStrictEqual(JSON.parse(encode("json").toString()), message)
+      assert.strictEqual(Vectors.hexOf(encode("protobuf")), vector.protobuf)
     })
   }
 
