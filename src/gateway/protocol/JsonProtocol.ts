@@ -150,7 +150,7 @@ const subscribedText = (
   const place = `"position":{"offset":${position.offset},"epoch":${quoted(position.epoch)}}`
   const rest = more === undefined ? "" : `,"more":${more}`
   const said = `"channel":${quoted(channel)},${place},"recovered":"${recovered}"`
-  return `{"type":"subscribed"${asked},${said},${publicationsMember(publications)}${rest}}`
+  return `{"type":"subscribed"${asked},${said}${rest},${publicationsMember(publications)}}`
 }
 
 /**
@@ -159,14 +159,16 @@ const subscribedText = (
  */
 const connectedTextOf = (): ((message: ServerMessage.Connected) => string) => {
   const [heartbeatText, limitsText, serverText] = [remembering(), remembering(), remembering()]
-  return ({ connection, expiresAt, heartbeat, id, limits, resumed, server, session, subscriptions, time, user }) => {
-    const { id: sessionId, key, ttlMs } = session
-    const who = `"connection":${quoted(connection)}${user === undefined ? "" : `,"user":${quoted(user)}`}`
-    const what = `"session":{"id":${quoted(sessionId)},"key":${quoted(key)},"ttlMs":${ttlMs}},"resumed":${resumed}`
+  return (message) => {
+    const { connection, expiresAt, heartbeat, id, limits, resumed, server, subscriptions, time, user } = message
+    const { id: sessionId, key, ttlMs } = message.session
+    const opened = `{"id":${quoted(sessionId)},"key":${quoted(key)},"ttlMs":${ttlMs}}`
+    const session = `"connection":${quoted(connection)},"session":${opened},"resumed":${resumed}`
+    const who = user === undefined ? "" : `,"user":${quoted(user)}`
     const until = expiresAt === undefined ? "" : `,"expiresAt":${expiresAt}`
     const rules = `"heartbeat":${heartbeatText(heartbeat)},"limits":${limitsText(limits)},"server":${serverText(server)}`
     const answers = subscriptions === undefined ? "" : `,"subscriptions":{${answersText(subscriptions)}}`
-    return `{"type":"connected","id":${id},${who},${what}${until},${rules},"time":${time}${answers}}`
+    return `{"type":"connected","id":${id},${session},${rules},"time":${time}${who}${until}${answers}}`
   }
 }
 
