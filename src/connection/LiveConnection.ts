@@ -112,6 +112,10 @@ export class LiveConnection<In, Out>
     return this.#codec
   }
 
+  restsUnsafe(): void {
+    this.#outbox.answeredUnsafe()
+  }
+
   codecOf(firstBody: Uint8Array): Codec<In, Out> {
     return (this.#codec = this.#agreed ?? this.protocol.codecFor?.(firstBody) ?? this.#codec)
   }

@@ -209,6 +209,11 @@ export class Outbox implements Flushable {
     if (unsentBytes > 0) settings.intake.growUnsafe(Math.min(unsentBytes, givenBytes))
   }
 
+  /** What was sent so far need not wait for more: all that came of this peer has been answered. */
+  answeredUnsafe(): void {
+    if (this.#scheduled) this.#owner.settings.turn.answeredUnsafe(this)
+  }
+
   get #collecting(): Batch {
     return (this.#batch ??= new Batch(this.#owner.protocol.encoder, this.#owner.settings.turn))
   }

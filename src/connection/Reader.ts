@@ -20,6 +20,8 @@ export interface ReaderOwner<In> extends InboxOwner<In> {
   readonly settings: Pick<Settings, "alarms" | "deadlines" | "decoding" | "intake" | "now" | "rateLimit" | "turn">
   /** Called when the peer's bytes, or their absence, are a reason to end. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
+  /** Called when all that came has been handled, and nothing more is here. May be the end of this connection. */
+  readonly restsUnsafe: () => void
 }
 
 /** A batch of messages; fails with the reason why there are no more. */
@@ -83,7 +85,10 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
     this.#handedBytes = 0
     const chunks = arrived?.takeUnsafe()
     if (chunks !== undefined) return this.#received(chunks)
-    if (arrived !== undefined && !arrived.ended) return (this.#wait ??= arrived.wait(this.batch))
+    if (arrived !== undefined && !arrived.ended) {
+      this.#owner.restsUnsafe()
+      return (this.#wait ??= arrived.wait(this.batch))
+    }
     return Effect.matchCauseEffect(wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
       onFailure: (cause) => this.#left(cause),
