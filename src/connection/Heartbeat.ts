@@ -20,6 +20,12 @@ export const defaultHeartbeatTimeout = Duration.seconds(10)
 /** The first interval is longer or shorter by up to this part, so that a storm of connects is no storm of probes. */
 export const heartbeatJitter = 0.1
 
+/**
+ * Probes leave at whole multiples of this part of the interval, up to so much late: at 25 s, four times a second. Those due
+ * together are written together, and a server that wakes a fifth as often for them spends a third less (bench, heartbeats).
+ */
+export const probeGrain = 0.01
+
 /** When to probe, and how long to wait. An infinite interval switches heartbeats off. */
 export interface HeartbeatSettings {
   readonly interval: Duration.Duration
@@ -102,7 +108,8 @@ export class Watch implements Alarm {
   #look(now: number): void {
     this.#receivedBefore = nothingOwed
     const quietSince = Math.max(this.#probedAt, Math.min(this.#pulse.receivedAt(), this.#pulse.sentAt()))
-    const dueAt = quietSince + this.#intervalMs
+    const grainMs = Duration.toMillis(this.#shared.heartbeat.interval) * probeGrain
+    const dueAt = Math.ceil((quietSince + this.#intervalMs) / grainMs) * grainMs
     if (dueAt > now) this.#shared.alarms.set(this, dueAt)
     else this.#probe(now)
   }

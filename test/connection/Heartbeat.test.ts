@@ -67,6 +67,27 @@ describe("A heartbeat", () => {
     }),
   )
 
+  for (const [quietSinceMs, dueMs] of [
+    [250, 25_250],
+    [251, 25_500],
+    [499, 25_500],
+  ] as const) {
+    it.effect(
+      `is sent at ${dueMs} ms to a peer that was quiet since ${quietSinceMs}: at hundredths of the interval`,
+      () =>
+        Effect.gen(function* () {
+          const { connection, peer } = yield* opened()
+          yield* pass(quietSinceMs)
+          peer.say("question")
+          yield* connection.send("answer")
+          yield* pass(dueMs - quietSinceMs - 1)
+          assert.deepStrictEqual(peer.heard, ["answer"])
+          yield* pass(1)
+          assert.deepStrictEqual(peer.heard, ["answer", ""])
+        }),
+    )
+  }
+
   it.effect("is not sent while messages go both ways", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* opened()
