@@ -1,12 +1,14 @@
 /**
  * Runs a load on one thread or several, shows how far it is, and prints what came of it.
- * Judges no flag but the conditions. A condition that does not hold is exit code 1, and so is a load that could not be put.
+ * Judges no flag but the conditions. A condition that does not hold is exit code 1, and so is a load that does not
+ * fit the gateway.
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Assertion from "../load/Assertion.ts"
+import type { LoadFailed } from "../load/Context.ts"
 import * as Crew from "../load/Crew.ts"
 import type { Plan } from "../load/Plan.ts"
 import * as Report from "../load/Report.ts"
@@ -14,8 +16,9 @@ import * as Shown from "../load/Shown.ts"
 import * as Team from "../load/Team.ts"
 import * as Work from "../load/Work.ts"
 import * as BenchWay from "./BenchWay.ts"
-import { type CommandFailed, mistaken, rejected } from "./Complaint.ts"
+import { type CommandFailed, failed, mistaken, rejected } from "./Complaint.ts"
 import * as Output from "./Output.ts"
+import * as Talk from "./Talk.ts"
 
 /** What to run, and what to print of it. */
 export interface Options {
@@ -41,15 +44,21 @@ export const run = (options: Options): Effect.Effect<void, CommandFailed | Outpu
         : Team.run({ plan, way, program: new URL("./BenchWorker.js", import.meta.url), tell: bar.tell })
     const outcomes = yield* load.pipe(
       Effect.ensuring(Effect.sync(bar.clear)),
-      Effect.catch(({ message }) => rejected(message)),
+      Effect.catch((error) => failed(error.message, exitCodeOf(error))),
     )
     const report = Report.make(plan, outcomes)
-    const failed = Assertion.failed(assertions, report)
+    const broken = Assertion.failed(assertions, report)
     const text =
-      format === "json" ? Shown.json(report, failed) : format === "csv" ? Shown.csv(report) : Shown.table(report)
+      format === "json" ? Shown.json(report, broken) : format === "csv" ? Shown.csv(report) : Shown.table(report)
     yield* Output.lines([text])
-    if (failed.length > 0) return yield* rejected(failed.map(Assertion.describe).join("; "))
+    if (broken.length > 0) return yield* rejected(broken.map(Assertion.describe).join("; "))
   }).pipe(Effect.raceFirst(Output.closed))
+
+/** As of every command that talks to a gateway. */
+const exitCodeOf = ({ ending }: LoadFailed): number => {
+  if (ending === undefined) return 1
+  return Talk.isRefusal(ending.code ?? 0) ? Talk.exitCodes.refused : Talk.exitCodes.notConnected
+}
 
 const conditionsOf = ({ conditions }: Options): Effect.Effect<ReadonlyArray<Assertion.Assertion>, CommandFailed> =>
   conditions === undefined

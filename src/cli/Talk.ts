@@ -63,7 +63,7 @@ const describe = ({ message, reason }: ClientError): string =>
     : message
 
 /** Codes of errors and byes that say that this client may not. */
-const isRefusal = (code: number): boolean =>
+export const isRefusal = (code: number): boolean =>
   code === 103 || code === 109 || (code >= 4200 && code < 4300) || (code >= 4500 && code < 4600)
 
 const exitCodeOf = ({ reason }: ClientError): number => {

@@ -14,7 +14,11 @@ import type { Plan } from "./Plan.ts"
 import * as Stamp from "./Stamp.ts"
 
 /** The load cannot be put on this server, for a reason that a person can mend. */
-export class LoadFailed extends Data.TaggedError("LoadFailed")<{ readonly message: string }> {}
+export class LoadFailed extends Data.TaggedError("LoadFailed")<{
+  readonly message: string
+  /** How the last attempt to connect ended, if that is the reason. */
+  readonly ending?: Link.Ending
+}> {}
 
 /** One worker's load. */
 export interface Context {

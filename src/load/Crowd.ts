@@ -49,6 +49,7 @@ export class Crowd {
   readonly #context: Context
   readonly #role: Role
   readonly #from: number
+  #lastFailure: Link.Ending | undefined = undefined
 
   constructor(context: Context, role: Role) {
     this.#context = context
@@ -113,7 +114,7 @@ export class Crowd {
           return
         }
         yield* Scope.close(own, Exit.void)
-        const { message, waitMs } = opened.failure.ending
+        const { message, waitMs } = (this.#lastFailure = opened.failure.ending)
         figures.counts.retries++
         figures.complain(message)
         const longest = Math.min(backoffMs.longest, backoffMs.first * 2 ** attempt)
@@ -169,8 +170,9 @@ export class Crowd {
   #judge(): Effect.Effect<void, LoadFailed> {
     const missing = this.places.filter(({ isKnown }) => !isKnown).length
     if (missing > 0) {
-      const why = this.#context.figures.problems()[0]?.message ?? "no answer"
-      return Effect.fail(new LoadFailed({ message: `${missing} of ${this.places.length} could not connect: ${why}` }))
+      const ending = this.#lastFailure ?? { message: "no answer" }
+      const message = `${missing} of ${this.places.length} could not connect: ${ending.message}`
+      return Effect.fail(new LoadFailed({ message, ending }))
     }
     const { commandsPerSecond: asked = 0, count } = this.#role
     const allowed = Math.min(...this.places.map(({ link }) => link?.commandsPerSecond ?? Infinity))

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { parentPort, Worker, workerData } from "node:worker_threads"
 import { LoadFailed } from "./Context.ts"
 import { type Crew, makeMeeting, type Progress } from "./Crew.ts"
+import type { Ending } from "./Link.ts"
 import type { Plan } from "./Plan.ts"
 import type { Outcome } from "./Work.ts"
 
@@ -20,7 +21,7 @@ type FromWorker =
   | { readonly type: "meet"; readonly counts: ReadonlyArray<number> }
   | { readonly type: "tell"; readonly progress: Progress }
   | { readonly type: "done"; readonly outcome: Outcome }
-  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "failed"; readonly message: string; readonly ending?: Ending }
 
 /** What a team needs. */
 export interface Options<Way> {
@@ -67,7 +68,7 @@ const gather = <Way>({ tell }: Options<Way>, threads: ReadonlyArray<Worker>) =>
           if (outcomes.size === threads.length) resume(Effect.succeed([...outcomes.values()]))
           return
         case "failed":
-          return fail(message.message)
+          return resume(Effect.fail(new LoadFailed(message)))
       }
     }
     threads.forEach((thread, worker) => {
@@ -105,7 +106,7 @@ export const work = (worker: number, run: (crew: Crew) => Effect.Effect<Outcome,
     tell: (progress) => post({ type: "tell", progress }),
   }
   return Effect.match(run(crew), {
-    onFailure: ({ message }) => post({ type: "failed", message }),
+    onFailure: ({ ending, message }) => post({ type: "failed", message, ...(ending && { ending }) }),
     onSuccess: (outcome) => post({ type: "done", outcome }),
   })
 }

@@ -165,7 +165,10 @@ describe("a load that cannot be put on the server", () => {
       const bye = JSON.stringify({ type: "bye", code: 4500, message: "bad token", retry: "never" })
       assert.deepStrictEqual(
         yield* refused(() => bye),
-        new LoadFailed({ message: "4 of 4 could not connect: bye 4500: bad token" }),
+        new LoadFailed({
+          message: "4 of 4 could not connect: bye 4500: bad token",
+          ending: { code: 4500, message: "bye 4500: bad token" },
+        }),
       )
     }),
   )

@@ -84,11 +84,11 @@ describe("longline bench", () => {
     assert.match(shown.at(-2)!, /^publish █{24} 50 connected · 30 sent · 30 received · \d+ a second$/)
   })
 
-  it("exits with 1 where nobody listens", async () => {
+  it("exits with 3 where nobody listens, as every command does", async () => {
     const { code, stderr } = await bench("127.0.0.1:1", "publish", "--connections", "2", "--settle", "100ms")
     assert.deepStrictEqual(
       [code, stderr],
-      [1, "longline: 2 of 2 could not connect: cannot connect to 127.0.0.1:1: ECONNREFUSED"],
+      [3, "longline: 2 of 2 could not connect: cannot connect to 127.0.0.1:1: ECONNREFUSED"],
     )
   })
 })
