@@ -23,6 +23,16 @@ const bench = async (address: string, ...args: ReadonlyArray<string>) => {
   return { code, stdout: run.lines.join("\n"), stderr: run.errorLines.join("\n") }
 }
 
+/** Writes files that are gone after the test, and says where. */
+const files = () => {
+  const folder = mkdtempSync(join(tmpdir(), "longline-bench-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+}
+
 const short = ["--duration", "200ms", "--warm-up", "100ms", "--seed", "1"]
 
 type Counts = Readonly<Record<string, number>>
@@ -45,12 +55,7 @@ describe("longline bench", () => {
 
   it("comes encrypted, and trusts whom it is told to, on every thread", async () => {
     const { ca, server } = makeCertificates()
-    const folder = mkdtempSync(join(tmpdir(), "longline-bench-"))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
-    const file = (name: string, text: string) => {
-      writeFileSync(join(folder, name), text)
-      return join(folder, name)
-    }
+    const file = files()
     const [cert, key] = [file("cert.pem", server.cert), file("key.pem", server.key)]
     const { address } = await start("--tls-cert", cert, "--tls-key", key)
     const args = ["publish", "--connections", "4", "--rate", "100", "--workers", "2", "--ca", file("ca.pem", ca)]
@@ -82,6 +87,17 @@ describe("longline bench", () => {
     const shown = run.lines[0]!.split("\r\u001b[2K")
     assert.match(shown.at(-1)!, /^publish: 50 connections, 100 a second/)
     assert.match(shown.at(-2)!, /^publish █{24} 50 connected · 30 sent · 30 received · \d+ a second$/)
+  })
+
+  it("exits with 4 where the token is no good, as every command does", async () => {
+    const file = files()
+    const { address } = await start("--auth-secret-file", file("secret", "s".repeat(32)))
+    const args = ["publish", "--connections", "1", "--settle", "100ms", "--token-file", file("token", "no token")]
+    const { code, stderr } = await bench(address, ...args)
+    assert.deepStrictEqual(
+      [code, stderr.split(": ").slice(0, 3)],
+      [4, ["longline", "1 of 1 could not connect", "bye 4500"]],
+    )
   })
 
   it("exits with 3 where nobody listens, as every command does", async () => {
