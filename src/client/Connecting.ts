@@ -11,8 +11,10 @@ import type { ConnectionError } from "../connection/Connection.ts"
 import * as Dial from "../connection/Dial.ts"
 import * as Heartbeat from "../connection/Heartbeat.ts"
 import type { Settings } from "../connection/Settings.ts"
+import * as ByeCode from "../gateway/protocol/ByeCode.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
-import type { Wire } from "../transport/Transport.ts"
+import * as Subprotocol from "../gateway/protocol/Subprotocol.ts"
+import { type Farewell, Offer, type Wire } from "../transport/Transport.ts"
 import type { Link } from "./Asking.ts"
 import { protocol } from "./ClientCodec.ts"
 import type { Connect, Connected, Inbound } from "./Message.ts"
@@ -58,6 +60,7 @@ interface Record {
   bye?: Bye
   refusal?: string
   connectedAt?: number
+  wire?: Wire
 }
 
 /** Dials, connects, and serves the owner until the end. Never fails: whatever happens is an ending. */
@@ -65,10 +68,20 @@ export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
   Effect.gen(function* () {
     const record: Record = {}
     const reason = yield* Dial.serve(
-      { ...options, id: 1, protocol, onOpenedUnsafe: () => {}, onEndedUnsafe: () => owner.ended() },
-      (link, wire) => converse(options, owner, record, wire, link),
+      {
+        ...options,
+        dial: Effect.provideService(options.dial, Offer, offer),
+        id: 1,
+        protocol,
+        onOpenedUnsafe: () => {},
+        onEndedUnsafe: () => owner.ended(),
+      },
+      (link, wire) => {
+        record.wire = wire
+        return converse(options, owner, record, wire, link)
+      },
     )
-    const { bye, connectedAt, refusal } = record
+    const { bye = byeOf(record.wire?.heardUnsafe?.()), connectedAt, refusal } = record
     const connectedMs = connectedAt === undefined ? undefined : options.settings.now() - connectedAt
     return { bye, message: bye?.message ?? refusal ?? CloseReason.format(reason), connectedMs }
   }).pipe(Effect.catch(({ message }) => Effect.succeed({ bye: undefined, message, connectedMs: undefined })))
@@ -93,6 +106,12 @@ const converse = (options: Options, owner: Owner, record: Record, wire: Wire, li
       )
     }
   }).pipe(Pull.catchDone(() => Effect.void))
+
+/** A WebSocket's close code is a bye, for whoever was not sent one: the gateway's are from 4000 on. */
+const byeOf = (heard: Farewell | undefined): Bye | undefined =>
+  heard === undefined || heard.code < 4000 ? undefined : { type: "bye", ...heard, retry: ByeCode.retryOf(heard.code) }
+
+const offer = { [Subprotocol.names.json]: "text" } as const
 
 /** The first message that is no heartbeat. */
 const firstOf = (link: Link): Pull.Pull<Inbound, ConnectionError> =>

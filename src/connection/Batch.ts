@@ -3,6 +3,7 @@
  * order. Hot: plain loops. Knows no wire and no limit.
  */
 import type { Body } from "../codec/Codec.ts"
+import * as Bytes from "../frame/Bytes.ts"
 import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import { arenaBytes, type Turn } from "./Turn.ts"
 
@@ -16,7 +17,7 @@ export const referenceBytes = 8 * 1024
 export class Batch {
   /** In order; behind them the run, which is the bytes `#from` to `#to` of an arena. */
   readonly #parts: Array<Uint8Array> = []
-  #run: Buffer | undefined
+  #run: Uint8Array | undefined
   #from = 0
   #to = 0
   readonly #encoder: FrameEncoder
@@ -48,7 +49,7 @@ export class Batch {
 
   /** Adds the frame in a buffer of its own: one that has to wait would keep all of an arena, or of a chunk that was read. */
   addCopy(body: Body, bytes: number): number {
-    const frame = Buffer.allocUnsafeSlow(this.#encoder.sizeOf(bytes))
+    const frame = Bytes.here.own(this.#encoder.sizeOf(bytes))
     write(frame, this.#encoder.writeHeader(frame, 0, bytes), body)
     this.push(frame)
     return frame.length
@@ -115,7 +116,7 @@ export const ownChunks = ([first, ...others]: readonly [Uint8Array, ...Array<Uin
 
 const own = (chunk: Uint8Array): Uint8Array => {
   if (chunk.length * 2 >= chunk.buffer.byteLength) return chunk
-  const copy = Buffer.allocUnsafeSlow(chunk.length)
+  const copy = Bytes.here.own(chunk.length)
   copy.set(chunk)
   return copy
 }
@@ -130,7 +131,7 @@ const endOfSmall = (parts: ReadonlyArray<Uint8Array>, from: number): number => {
   return end
 }
 
-const write = (target: Buffer, at: number, body: Body): void => {
-  if (typeof body === "string") target.write(body, at)
+const write = (target: Uint8Array, at: number, body: Body): void => {
+  if (typeof body === "string") Bytes.here.write(target, at, body)
   else target.set(body, at)
 }

@@ -8,6 +8,7 @@
  * buffer is never touched, so it takes no memory itself, and V8 frees it with the first frames. Other C libraries do not
  * mind. A process that gets no such frame keeps what it had.
  */
+import * as Bytes from "../frame/Bytes.ts"
 import type { Options } from "../frame/FrameDecoder.ts"
 
 /** From this size on glibc asks the system for each buffer (`M_MMAP_THRESHOLD`), until it has learnt better. */
@@ -17,7 +18,7 @@ export const mappedBytes = 128 * 1024
 export const lessonBytes = 32 * 1024 * 1024 - 64 * 1024
 
 /** How the decoders of a server allocate. */
-export const make = (allocate: (bytes: number) => Uint8Array = allocateUninitialized): Options => {
+export const make = (allocate: (bytes: number) => Uint8Array = Bytes.here.own): Options => {
   let isTaught = false
   return {
     allocate: (bytes) => {
@@ -29,5 +30,3 @@ export const make = (allocate: (bytes: number) => Uint8Array = allocateUninitial
     },
   }
 }
-
-const allocateUninitialized = (bytes: number): Uint8Array => Buffer.allocUnsafeSlow(bytes)

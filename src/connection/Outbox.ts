@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Body } from "../codec/Codec.ts"
+import * as Bytes from "../frame/Bytes.ts"
 import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import type { Wire } from "../transport/Transport.ts"
@@ -106,7 +107,7 @@ export class Outbox implements Flushable {
    * `Uint8Array` of `Batch.referenceBytes` or more must not be changed before it is sent.
    */
   offer(body: Body): FrameError | undefined {
-    const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length
+    const bytes = typeof body === "string" ? Bytes.here.lengthOf(body) : body.length
     const { encoder } = this.#owner.protocol
     const refused = encoder.refuse(typeof body === "string" ? bytes : body)
     if (refused !== undefined) return refused

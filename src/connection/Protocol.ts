@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Codec, CodecError, CodecFactory } from "../codec/Codec.ts"
+import * as Bytes from "../frame/Bytes.ts"
 import * as FrameEncoder from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
@@ -126,7 +127,7 @@ export const encodeShared = <In, Out>(
   codec: Codec<unknown, Out> = protocol.codec,
 ): Shared =>
   Result.flatMap(codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
-    const bytes = typeof body === "string" ? Buffer.from(body) : body
+    const bytes = typeof body === "string" ? Bytes.here.of(body) : body
     return Result.map(protocol.encoder.encode(bytes), (frame) => new SharedFrame(frame))
   })
 

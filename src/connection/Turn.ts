@@ -2,6 +2,7 @@
  * One turn of the event loop, as the outboxes of a server share it: all that was sent in a turn is written at its end,
  * one write a connection; in a long turn, what is answered sooner. Hot: plain loops. Knows no connection and no message.
  */
+import * as Bytes from "../frame/Bytes.ts"
 
 /** What wants to be flushed at the end of the turn. */
 export interface Flushable {
@@ -20,7 +21,7 @@ export const answeredAtOnce = 32
 /** The shared end of a turn, and the shared buffer that small frames are written into. */
 export class Turn {
   /** What `take` takes from. */
-  arena: Buffer = Buffer.alloc(0)
+  arena: Uint8Array = new Uint8Array(0)
   #dirty: Array<Flushable> = []
   /** Of those, from where to where the last ones are answered. */
   #answeredFrom = 0
@@ -30,10 +31,12 @@ export class Turn {
   #isComing = false
   #isEnding = false
   readonly #now: () => number
+  readonly #atEnd: (run: () => void) => void
   #taken = 0
 
-  constructor(now: () => number) {
+  constructor(now: () => number, atEnd: (run: () => void) => void = atEndOfTurn) {
     this.#now = now
+    this.#atEnd = atEnd
   }
 
   /**
@@ -50,7 +53,7 @@ export class Turn {
     if (this.#isComing) return
     this.#isComing = true
     this.#at = this.#now()
-    setImmediate(this.#run)
+    this.#atEnd(this.#run)
   }
 
   /**
@@ -75,7 +78,7 @@ export class Turn {
    */
   take(bytes: number): number {
     if (this.arena.length - this.#taken < bytes) {
-      this.arena = Buffer.allocUnsafeSlow(arenaBytes)
+      this.arena = Bytes.here.own(arenaBytes)
       this.#taken = 0
     }
     const at = this.#taken
@@ -99,3 +102,10 @@ export class Turn {
 const flush = (dirty: ReadonlyArray<Flushable>): void => {
   for (let i = 0; i < dirty.length; i++) dirty[i]!.flushUnsafe()
 }
+
+/**
+ * Where a platform has no end of a turn to offer, what runs now is one. Not a timer: those of a page in the background
+ * wait for a second, and longer.
+ */
+const atEndOfTurn: (run: () => void) => void =
+  "setImmediate" in globalThis ? (run) => void globalThis.setImmediate(run) : (run) => queueMicrotask(run)

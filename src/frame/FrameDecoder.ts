@@ -12,6 +12,7 @@
  * With `width: 1, lengthOffset: 2, adjustment: -1, strip: 1` (`a0 a1` is a type, the length counts itself), the bytes
  * `a0 a1 03 68 69` are the frame `a1 03 68 69`: one byte is stripped, the length is delivered.
  */
+import * as Bytes from "./Bytes.ts"
 import type { FrameLayout } from "./FrameLayout.ts"
 import { FrameError, FrameTruncated } from "./FrameError.ts"
 import { largestMaxFrameBytes } from "./FrameLayout.ts"
@@ -83,16 +84,10 @@ export const failureHeadBytes = 16
 
 /** A decoder at the beginning of a connection. */
 export const make = (layout: FrameLayout, options?: Options): FrameDecoder =>
-  new Decoder(
-    layout,
-    options?.initialBufferBytes ?? defaultInitialBufferBytes,
-    options?.allocate ?? allocateUninitialized,
-  )
+  new Decoder(layout, options?.initialBufferBytes ?? defaultInitialBufferBytes, options?.allocate ?? Bytes.here.own)
 
 const noFrames: ReadonlyArray<Uint8Array> = []
 const noBytes = new Uint8Array(0)
-
-const allocateUninitialized = (bytes: number): Uint8Array => Buffer.allocUnsafeSlow(bytes)
 
 // A class, because its methods are shared: an idle connection pays for the fields only.
 class Decoder implements FrameDecoder {

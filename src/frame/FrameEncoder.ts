@@ -3,6 +3,7 @@
  * Refuses what that decoder would refuse, and never shortens, splits or corrects a frame.
  */
 import * as Result from "effect/Result"
+import * as Bytes from "./Bytes.ts"
 import type { FrameLayout } from "./FrameLayout.ts"
 import { FrameError, FrameTooLarge, LengthMismatch, LengthNotExpressible } from "./FrameError.ts"
 import * as LengthField from "./LengthField.ts"
@@ -73,7 +74,7 @@ export const make = (layout: FrameLayout): FrameEncoder => {
   const encode = (frame: Uint8Array): Result.Result<Uint8Array, FrameError> => {
     const error = refuse(frame)
     if (error !== undefined) return Result.fail(error)
-    const bytes = Buffer.allocUnsafe(sizeOf(frame.length))
+    const bytes = Bytes.here.pooled(sizeOf(frame.length))
     bytes.set(frame, writeHeader(bytes, 0, frame.length))
     return Result.succeed(bytes)
   }

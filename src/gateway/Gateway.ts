@@ -30,6 +30,7 @@ import type { ClientFrame } from "./protocol/ClientMessage.ts"
 import * as JsonProtocol from "./protocol/JsonProtocol.ts"
 import * as ProtobufProtocol from "./protocol/ProtobufProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
+import * as Subprotocol from "./protocol/Subprotocol.ts"
 import { RandomText } from "./RandomText.ts"
 import * as Services from "./Services.ts"
 import * as RevocationFeed from "./RevocationFeed.ts"
@@ -58,7 +59,7 @@ export const defaultConnectTimeout = Duration.seconds(10)
 export const housekeepingInterval = Duration.seconds(1)
 
 /** What a WebSocket has to ask for, and the messages that go with it. */
-export const subprotocols = { "longline.v1.json": "text", "longline.v1.protobuf": "binary" } as const
+export const subprotocols = Subprotocol.kinds
 
 /** What a gateway can be told. */
 export interface Options {
@@ -98,10 +99,7 @@ export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.
   name: "longline",
   codec: json,
   codecFor: (firstBody) => (firstBody[0] === JsonProtocol.firstByte ? json : protobuf),
-  subprotocols: {
-    "longline.v1.json": json,
-    "longline.v1.protobuf": protobuf,
-  } satisfies Record<keyof typeof subprotocols, unknown>,
+  subprotocols: { [Subprotocol.names.json]: json, [Subprotocol.names.protobuf]: protobuf },
   layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxFrameBytesBeforeConnect }),
   maxOutboundFrameBytes: maxServerFrameBytes,
   goodbye: (reason) => {

@@ -74,6 +74,10 @@ export class MemoryWire implements Wire {
     return this.arrived.queuedBytes
   }
 
+  heardUnsafe(): Farewell | undefined {
+    return this.other.finSent ? this.other.farewell : undefined
+  }
+
   receivedUnsafe(): number {
     return this.arrived.received
   }

@@ -165,6 +165,12 @@ export interface Farewell {
   readonly message: string
 }
 
+/** Subprotocols by their name, and the messages that each has. */
+export type Subprotocols = Readonly<Record<string, "text" | "binary">>
+
+/** What a dialler asks for where the handshake agrees on a subprotocol. A client says what it speaks. Default: nothing. */
+export const Offer = Context.Reference<Subprotocols>("longline/transport/Offer", { defaultValue: () => ({}) })
+
 /** Bytes that arrived, for a reader that would rather run one Effect for a read than several. */
 export interface Arrived {
   /** What waits to be pulled, as one array of chunks; undefined if nothing does. */
@@ -229,6 +235,8 @@ export interface Wire {
   readonly endUnsafe: (farewell?: Farewell) => void
   /** Resets the connection and frees the descriptor now, whatever is unsent. Safe to call twice. */
   readonly abortUnsafe: () => void
+  /** With what the peer ended, once it has, if the wire can carry it: a WebSocket's close code and its text. */
+  readonly heardUnsafe?: (() => Farewell | undefined) | undefined
   /** Completes when the descriptor is free again, whoever closed. Never fails. */
   readonly closed: Effect.Effect<void>
 }

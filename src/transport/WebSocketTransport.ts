@@ -23,6 +23,7 @@ import {
   formatAddress,
   HandshakeFailed,
   lostWith,
+  Offer,
   Transport,
   TransportError,
   type Wire,
@@ -70,12 +71,15 @@ export interface Options extends TcpTransport.Options, MessageOptions {
   readonly tls?: Omit<TlsTransport.HandshakeOptions, "handshakeTimeout"> | undefined
 }
 
+/** The longest message of a listener that was dialled, in bytes: 1 MiB, as a gateway sends it. */
+export const defaultMaxDialledMessageBytes = 1024 * 1024
+
 /** Whom to dial. */
 export interface DialOptions extends MessageOptions {
   readonly host: string
   readonly port: number
   readonly path?: string | undefined
-  /** What to ask for, best first, and which messages each has: one of them is agreed on. Without any, messages are binary. */
+  /** What to ask for, best first, and which messages each has: one of them is agreed on. Default: `Transport.Offer`; without any, messages are binary. */
   readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
   /** With TLS, whom to trust and who this is. */
   readonly tls?: TlsTransport.Trust | undefined
@@ -126,10 +130,11 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
     const { host, port, tls } = options
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
     const { address, socket } = yield* TcpTransport.dialSocket({ host, port, timeout })
+    const { maxMessageBytes = defaultMaxDialledMessageBytes, subprotocols = yield* Offer } = options
     const upgradeUnsafe = (socket: Net.Socket, wire: WebSocketWire.WebSocketWire) =>
-      askUnsafe(socket, wire, options, formatAddress(address))
+      askUnsafe(socket, wire, { ...options, subprotocols }, formatAddress(address))
     const wire = new WebSocketWire.WebSocketWire(socket, address, {
-      ...messagesOf(options),
+      ...messagesOf({ ...options, maxMessageBytes }),
       side: "client",
       upgradeUnsafe,
     })

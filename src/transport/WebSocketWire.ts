@@ -61,8 +61,8 @@ export class WebSocketWire extends HandshakingWire {
   private identity: TlsIdentity | undefined
   /** Messages of this read. */
   private bodies: Array<Uint8Array> = []
-  /** The code of the peer's close frame. */
-  private heard: number | undefined
+  /** The peer's close frame. */
+  private heard: Farewell | undefined
   /** The code for the rule that the peer broke. */
   private broken: number | undefined
   private closeSent = false
@@ -96,7 +96,7 @@ export class WebSocketWire extends HandshakingWire {
       .on("message", (data, isBinary) => this.take(data, isBinary))
       .on("ping", (data) => this.pinged(data))
       .on("pong", () => this.countControl())
-      .on("conclude", (code) => this.concluded(code))
+      .on("conclude", (code, reason) => this.concluded({ code, message: String(reason) }))
       .on("error", (error) => this.violated(NodeWire.codeOf(error), error))
     this.raw.allowHalfOpen = true
     socket.allowHalfOpen = true
@@ -128,9 +128,13 @@ export class WebSocketWire extends HandshakingWire {
     return this.heard !== undefined || this.broken !== undefined
   }
 
+  heardUnsafe(): Farewell | undefined {
+    return this.heard?.code === noCode ? undefined : this.heard
+  }
+
   private lastWords(farewell: Farewell | undefined): Uint8Array {
-    if (this.heard === noCode) return new Uint8Array(0)
-    if (this.heard !== undefined) return Frames.closing(this.heard, "")
+    if (this.heard?.code === noCode) return new Uint8Array(0)
+    if (this.heard !== undefined) return Frames.closing(this.heard.code, "")
     return Frames.closing(farewell?.code ?? this.broken ?? 1000, farewell?.message ?? "")
   }
 
@@ -179,10 +183,10 @@ export class WebSocketWire extends HandshakingWire {
     if (++this.controlFrames > maxControlFramesPerSecond) this.violated("WS_ERR_TOO_MANY_PINGS", tooManyPings())
   }
 
-  private concluded(code: number): void {
+  private concluded(heard: Farewell): void {
     if (this.hasEnded) return
     this.deliver()
-    this.heard = code
+    this.heard = heard
     super.finishUnsafe()
     if (this.closeSent) super.endUnsafe()
   }

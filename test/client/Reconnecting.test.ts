@@ -283,6 +283,24 @@ describe("a bye", () => {
   )
 })
 
+describe("a close code without a bye", () => {
+  it.effect("is the bye of that code, where it is one of the gateway's", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer } = yield* puppet.client()
+      const events = yield* hear(client.events)
+      peer.wire.endUnsafe({ code: 3999, message: "not the gateway's" })
+      yield* pass("1 seconds")
+      const again = yield* puppet.accept()
+      yield* settled
+      again.wire.endUnsafe({ code: 4503, message: "kicked" })
+      yield* settled
+      assert.deepInclude(events.items[1], { _tag: "Disconnected", code: undefined })
+      assert.deepInclude(events.items.at(-1), { _tag: "Ended", code: 4503, message: "kicked" })
+    }),
+  )
+})
+
 describe("silence", () => {
   it.effect(
     "is broken by an answer to every heartbeat, and ends the connection after interval, jitter and timeout",

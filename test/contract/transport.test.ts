@@ -2,6 +2,7 @@
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
 import * as Effect from "effect/Effect"
 import * as Path from "node:path"
+import * as BrowserTransport from "../../src/transport/BrowserTransport.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import * as MergedTransport from "../../src/transport/MergedTransport.ts"
 import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
@@ -14,6 +15,7 @@ import { withoutSharedReads } from "../support/sharedReads.ts"
 import { portOf, temporaryFolder } from "../support/wires.ts"
 import { type ContractOptions, transportContract } from "./transport.contract.ts"
 import * as SocketServer from "effect/socket/SocketServer"
+import { WebSocket } from "ws"
 
 const dialTcp = (transport: Transport["Service"], options: ContractOptions) =>
   TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address), ...options })
@@ -80,6 +82,21 @@ transportContract("websocket", {
     })),
   resets: true,
   native: true,
+})
+
+transportContract("browser", {
+  listen: (options) =>
+    Effect.map(WebSocketTransport.make({ port: 0, messages: "bytes", ...options }), (transport) => ({
+      transport,
+      dial: BrowserTransport.dial({
+        url: `ws://127.0.0.1:${portOf(transport.address)}/connect`,
+        messages: "bytes",
+        WebSocket,
+        ...options,
+      }),
+    })),
+  resets: false,
+  native: false,
 })
 
 transportContract("memory", {

@@ -1,12 +1,18 @@
 /** What WebSockets add to the contract of transports: the request that is let in, messages for frames, rules and codes. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { TransportError, Wire } from "../../src/transport/Transport.ts"
+import {
+  Offer,
+  type Subprotocols,
+  type Transport,
+  type TransportError,
+  type Wire,
+} from "../../src/transport/Transport.ts"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import * as WebSocketWire from "../../src/transport/WebSocketWire.ts"
 import { frame as lengthPrefixed } from "../support/frames.ts"
 import * as Sockets from "../support/websockets.ts"
-import { acceptOne, lossOf, readAll, readBytes, turn, until } from "../support/wires.ts"
+import { acceptOne, lossOf, portOf, readAll, readBytes, turn, until } from "../support/wires.ts"
 
 const subprotocols = { "test.text": "text", "test.binary": "binary" } as const
 
@@ -335,6 +341,36 @@ describe("a WebSocket", () => {
       assert.isAtMost(wire.unsentUnsafe(), before)
       wire.abortUnsafe()
       yield* until(() => wire.unsentUnsafe() === 0)
+    }),
+  )
+})
+
+describe("dialling a WebSocket", () => {
+  const dial = (transport: Transport["Service"], offer: Subprotocols) =>
+    Effect.provideService(WebSocketTransport.dial({ host: "127.0.0.1", port: portOf(transport.address) }), Offer, offer)
+
+  it.live("asks for what its client speaks, and speaks what was agreed on", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const client = yield* dial(transport, { "test.unknown": "binary", "test.text": "text" })
+      const server = yield* acceptOne(transport)
+      assert.deepStrictEqual([client.subprotocol, server.subprotocol], ["test.text", "test.text"])
+      client.writeUnsafe([lengthPrefixed("up")])
+      server.writeUnsafe([lengthPrefixed("down")])
+      assert.strictEqual(String(yield* readBytes(server, 6)), text("up"))
+      assert.strictEqual(String(yield* readBytes(client, 8)), text("down"))
+      server.endUnsafe({ code: 4001, message: "going away" })
+      yield* readAll(client)
+      assert.deepStrictEqual(client.heardUnsafe?.(), { code: 4001, message: "going away" })
+    }),
+  )
+
+  it.live("fails where nothing that it asks for is spoken", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(dial(yield* listen(), { "test.unknown": "text" }))
+      assert.deepInclude(refused.reason, { _tag: "HandshakeFailed", code: "HTTP_400" })
+      const unanswered = yield* Effect.flip(dial(yield* listen({ subprotocols: {} }), { "test.text": "text" }))
+      assert.deepInclude(unanswered.reason, { _tag: "HandshakeFailed", code: "WS_ERR_BAD_SUBPROTOCOL" })
     }),
   )
 })

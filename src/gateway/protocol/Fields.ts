@@ -23,9 +23,15 @@ export const maxHistoryLimit = 1000
 // `\p{Cc}` is exactly C0, DEL and C1; `\p{Cs}` matches a lone surrogate only, which has no UTF-8.
 const nameCharacters = /^[^\p{Cc}\p{Cs}]+$/u
 
+/** No unit of a text is more than three bytes: nearly all names need not be measured. */
+const shortNameUnits = maxNameBytes / 3
+
+const utf8 = new TextEncoder()
+
 /** Whether `name` may name a channel or a service: 1 to 255 bytes of UTF-8 without control characters. */
 export const isName = (name: string): boolean =>
-  name.length <= maxNameBytes && Buffer.byteLength(name) <= maxNameBytes && nameCharacters.test(name)
+  (name.length <= shortNameUnits || (name.length <= maxNameBytes && utf8.encode(name).length <= maxNameBytes)) &&
+  nameCharacters.test(name)
 
 /** The name of a channel or of a service. */
 export const Name = Schema.String.check(
