@@ -10,14 +10,13 @@ import * as CloseReason from "../connection/CloseReason.ts"
 import type { ConnectionError } from "../connection/Connection.ts"
 import * as Dial from "../connection/Dial.ts"
 import * as Heartbeat from "../connection/Heartbeat.ts"
+import type { Protocol } from "../connection/Protocol.ts"
 import type { Settings } from "../connection/Settings.ts"
 import * as ByeCode from "../gateway/protocol/ByeCode.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
-import * as Subprotocol from "../gateway/protocol/Subprotocol.ts"
-import { type Farewell, Offer, type Wire } from "../transport/Transport.ts"
+import { type Farewell, Offer, type Subprotocols, type Wire } from "../transport/Transport.ts"
 import type { Link } from "./Asking.ts"
-import { protocol } from "./ClientCodec.ts"
-import type { Connect, Connected, Inbound } from "./Message.ts"
+import type { Connect, Connected, Inbound, Outbound } from "./Message.ts"
 
 export { type Dialer } from "../connection/Dial.ts"
 
@@ -40,6 +39,9 @@ export interface Owner {
 /** What a connection is made of. */
 export interface Options {
   readonly dial: Dial.Dialer
+  readonly protocol: Protocol<Inbound, Outbound>
+  /** What to ask for where a handshake agrees on a subprotocol. */
+  readonly offer: Subprotocols
   readonly settings: Settings
   /** For dialling, and then again for the answer to `connect`. */
   readonly timeout: Duration.Duration
@@ -70,9 +72,8 @@ export const run = (options: Options, owner: Owner): Effect.Effect<Ending> =>
     const reason = yield* Dial.serve(
       {
         ...options,
-        dial: Effect.provideService(options.dial, Offer, offer),
+        dial: Effect.provideService(options.dial, Offer, options.offer),
         id: 1,
-        protocol,
         onOpenedUnsafe: () => {},
         onEndedUnsafe: () => owner.ended(),
       },
@@ -110,8 +111,6 @@ const converse = (options: Options, owner: Owner, record: Record, wire: Wire, li
 /** A WebSocket's close code is a bye, for whoever was not sent one: the gateway's are from 4000 on. */
 const byeOf = (heard: Farewell | undefined): Bye | undefined =>
   heard === undefined || heard.code < 4000 ? undefined : { type: "bye", ...heard, retry: ByeCode.retryOf(heard.code) }
-
-const offer = { [Subprotocol.names.json]: "text" } as const
 
 /** The first message that is no heartbeat. */
 const firstOf = (link: Link): Pull.Pull<Inbound, ConnectionError> =>

@@ -14,7 +14,9 @@ import * as CloseReason from "../connection/CloseReason.ts"
 import * as Dial from "../connection/Dial.ts"
 import * as Reconnect from "../connection/Reconnect.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
+import * as Subprotocol from "../gateway/protocol/Subprotocol.ts"
 import { Asking, type Link } from "./Asking.ts"
+import * as ClientCodec from "./ClientCodec.ts"
 import * as ClientError from "./ClientError.ts"
 import * as ClientEvent from "./ClientEvent.ts"
 import * as Connecting from "./Connecting.ts"
@@ -28,6 +30,8 @@ import { Tokens } from "./Tokens.ts"
 export interface Options {
   /** How to reach the gateway; of several the next one is taken when one fails, or sends elsewhere. */
   readonly dial: Reconnect.Dialers
+  /** What bodies are written in: Protobuf carries bytes as they are, JSON in base64. Default: `json`. */
+  readonly encoding?: Subprotocol.Encoding
   /** A token, or how to have one: then it is had anew for every connection, and before it expires. */
   readonly token?: string | Effect.Effect<string, unknown>
   /** Who this is, for the gateway's log. */
@@ -178,6 +182,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     tell(ClientEvent.Ended({ code, message, ...(waitMs !== undefined && { waitMs }) }))
   }
 
+  const { encoding = "json" } = options
+  const protocol = yield* ClientCodec.protocolOf(encoding)
+  const subprotocol = Subprotocol.names[encoding]
+  const offer = { [subprotocol]: Subprotocol.kinds[subprotocol] }
   const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultTimeout)
   const attempt = Effect.fnUntraced(function* (dial: Connecting.Dialer) {
     const known = yield* Effect.result(tokenOf)
@@ -185,7 +193,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return { bye: undefined, message: `no token: ${String(known.failure)}`, connectedMs: undefined }
     }
     return yield* Connecting.run(
-      { dial, settings, timeout: connectTimeout },
+      { dial, protocol, offer, settings, timeout: connectTimeout },
       { connect: () => connectWith(known.success), connected, received, ended, hold, isHeld },
     )
   })

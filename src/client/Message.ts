@@ -1,6 +1,6 @@
 /**
  * The messages of both directions as a client holds them: what it reads has data as values, what it writes has data as
- * text. Names types only; `ClientCodec` makes them of bodies and bodies of them.
+ * text. Names types only; `ClientJson` and `ClientProtobuf` make them of bodies and bodies of them.
  */
 import type * as Client from "../gateway/protocol/ClientMessage.ts"
 import type * as Server from "../gateway/protocol/ServerMessage.ts"

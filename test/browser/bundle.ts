@@ -13,8 +13,11 @@ export const markerOf = (name: string): string => `NODE_ONLY_${name}`
 
 /** One bundle. */
 export interface Bundle {
-  readonly code: string
-  /** What it still imports. */
+  /** What a page loads first. */
+  readonly entry: string
+  /** The code of every file by its name: the entry's, and what is loaded when it is asked for. */
+  readonly files: ReadonlyMap<string, string>
+  /** What it imports beside those. */
   readonly imports: ReadonlyArray<string>
 }
 
@@ -41,8 +44,12 @@ export const bundle = async (source: string, { minify = false } = {}): Promise<B
   await built.close()
   if (warnings.length > 0) throw new Error(`rolldown ${VERSION} warns:\n${warnings.join("\n")}`)
   const chunks = output.filter((part): part is OutputChunk => part.type === "chunk")
+  const files = new Map(chunks.map(({ code, fileName }) => [fileName, code]))
   return {
-    code: chunks.map(({ code }) => code).join("\n"),
-    imports: chunks.flatMap(({ dynamicImports, imports }) => [...imports, ...dynamicImports]),
+    entry: chunks.find(({ isEntry }) => isEntry)!.fileName,
+    files,
+    imports: chunks
+      .flatMap(({ dynamicImports, imports }) => [...imports, ...dynamicImports])
+      .filter((name) => !files.has(name)),
   }
 }

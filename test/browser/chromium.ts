@@ -4,6 +4,7 @@
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import type { Bundle } from "./bundle.ts"
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
 
 /** Where Debian's package puts it. */
@@ -44,15 +45,13 @@ export interface Site {
   readonly close: () => void
 }
 
-/** Serves the script in an empty page. */
-export const serve = (script: string): Promise<Site> =>
+/** Serves a bundle in an empty page. */
+export const serve = ({ entry, files }: Bundle): Promise<Site> =>
   new Promise((resolve) => {
-    const server = createServer(({ url }, response) => {
-      const isScript = url === "/script.js"
-      response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html; charset=utf-8")
-      response.end(
-        isScript ? script : '<!doctype html><title>test</title><script type="module" src="script.js"></script>',
-      )
+    const server = createServer(({ url = "" }, response) => {
+      const script = files.get(url.slice(1))
+      response.setHeader("Content-Type", `text/${script === undefined ? "html" : "javascript"}; charset=utf-8`)
+      response.end(script ?? `<!doctype html><title>test</title><script type="module" src="${entry}"></script>`)
     })
     server.listen(0, "127.0.0.1", () => {
       const { port } = server.address() as AddressInfo

@@ -19,8 +19,7 @@ let context: BrowserContext
 const ends: Array<() => unknown> = []
 
 beforeAll(async () => {
-  const { code } = await bundle(readFileSync(new URL("driver.mjs", import.meta.url), "utf8"))
-  site = await Chromium.serve(code)
+  site = await Chromium.serve(await bundle(readFileSync(new URL("driver.mjs", import.meta.url), "utf8")))
   browser = await Chromium.launch()
 }, 60_000)
 
@@ -83,10 +82,11 @@ describe("Chromium", () => {
 })
 
 describe("the client in a page", { timeout: patience }, () => {
-  it("subscribes, publishes, asks, answers and is present, in one tab and the other", async () => {
+  it("subscribes, publishes, asks, answers and is present, in JSON in one tab and Protobuf in the other", async () => {
     const { url } = await listening()
     const [ann, ben] = [await tab(), await tab()]
-    for (const { run } of [ann, ben]) await run(`driver.connect(${url})`)
+    await ann.run(`driver.connect(${url})`)
+    await ben.run(`driver.connect(${url}, { encoding: "protobuf" })`)
     await ann.run(`driver.subscribe(0, "a", { presence: true })`)
     await ben.run(`driver.subscribe(0, "a", { presence: true })`)
     await ben.run(`driver.publish(0, "a", { text: "hellö" })`)

@@ -10,12 +10,14 @@ import * as ClientEvent from "../../src/client/ClientEvent.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
 import { settled, until } from "../support/wires.ts"
 import * as Puppet from "./puppet.ts"
-import { brief, hear, network, pass, tags } from "./support.ts"
+import { brief, hear, network, networkIn, pass, tags } from "./support.ts"
 
 const reasonOf = <A, R>(effect: Effect.Effect<A, ClientErrors.ClientError, R>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
-describe("a connection that is lost", () => {
+describe.each(["json", "protobuf"] as const)("a connection that is lost, in %s,", (encoding) => {
+  const network = networkIn(encoding)
+
   it.effect("is made again with its session and its positions: nothing is missing, nothing comes twice", () =>
     Effect.gen(function* () {
       const { client, connect, reset, wires } = yield* network()

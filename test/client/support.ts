@@ -11,41 +11,46 @@ import type * as Client from "../../src/client/Client.ts"
 import * as Made from "../../src/client/Client.ts"
 import type { ClientEvent } from "../../src/client/ClientEvent.ts"
 import type { Item } from "../../src/client/Subscription.ts"
+import type { Encoding } from "../../src/gateway/protocol/Subprotocol.ts"
 import type { MemoryWire } from "../../src/transport/MemoryWire.ts"
 import { DialFailed, TransportError } from "../../src/transport/Transport.ts"
 import * as Clients from "../support/clients.ts"
 import { settled } from "../support/wires.ts"
 
-/** A gateway, and the network before it. */
-export const network = Effect.fnUntraced(function* (...given: Parameters<typeof Clients.gateway>) {
-  const gateway = yield* Clients.gateway(...given)
-  const wires: Array<MemoryWire> = []
-  let isDown = false
-  const refused = new TransportError({ reason: new DialFailed({ address: "memory:gateway", code: "ECONNREFUSED" }) })
-  const dial: Client.Dialer = Effect.suspend(() =>
-    isDown
-      ? Effect.fail(refused)
-      : Effect.map(gateway.dial, ({ wire }) => {
-          wires.push(wire)
-          return wire
-        }),
-  )
-  return {
-    ...gateway,
-    dial,
-    /** Every wire that was dialled, the last one last. */
-    wires,
-    /** Resets the wire of the moment. */
-    reset: Effect.andThen(
-      Effect.sync(() => wires.at(-1)!.resetUnsafe()),
-      settled,
-    ),
-    /** From now on nothing can be dialled, or everything again. */
-    setDown: (down: boolean) => void (isDown = down),
-    /** A client of it. */
-    client: (options: Partial<Made.Options> = {}) => Made.make({ dial, ...options }),
-  }
-})
+/** A gateway, and the network before it; its clients speak this encoding. */
+export const networkIn = (encoding: Encoding) =>
+  Effect.fnUntraced(function* (...given: Parameters<typeof Clients.gateway>) {
+    const gateway = yield* Clients.gateway(...given)
+    const wires: Array<MemoryWire> = []
+    let isDown = false
+    const refused = new TransportError({ reason: new DialFailed({ address: "memory:gateway", code: "ECONNREFUSED" }) })
+    const dial: Client.Dialer = Effect.suspend(() =>
+      isDown
+        ? Effect.fail(refused)
+        : Effect.map(gateway.dial, ({ wire }) => {
+            wires.push(wire)
+            return wire
+          }),
+    )
+    return {
+      ...gateway,
+      dial,
+      /** Every wire that was dialled, the last one last. */
+      wires,
+      /** Resets the wire of the moment. */
+      reset: Effect.andThen(
+        Effect.sync(() => wires.at(-1)!.resetUnsafe()),
+        settled,
+      ),
+      /** From now on nothing can be dialled, or everything again. */
+      setDown: (down: boolean) => void (isDown = down),
+      /** A client of it. */
+      client: (options: Partial<Made.Options> = {}) => Made.make({ dial, encoding, ...options }),
+    }
+  })
+
+/** The same in JSON. */
+export const network = networkIn("json")
 
 /** What a Stream gives, as it comes; `error` is what it failed with. */
 export interface Heard<A> {

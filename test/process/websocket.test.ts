@@ -3,6 +3,8 @@ import { afterEach, assert, describe, it } from "@effect/vitest"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as PromiseClient from "../../src/client/PromiseClient.ts"
+import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import { makeCertificates } from "../support/certificates.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Peer from "../support/peer.ts"
@@ -41,6 +43,20 @@ describe("WebSockets of the gateway", () => {
     }
     for (const peer of webSockets) peer.socket.close()
     tcp.socket.end()
+  })
+
+  it("carry the client of Node, in both encodings", async () => {
+    const { url } = await start()
+    const { port } = new URL(url)
+    const dial = WebSocketTransport.dial({ host: "127.0.0.1", port: Number(port) })
+    for (const encoding of ["json", "protobuf"] as const) {
+      const client = await PromiseClient.connect({ dial, encoding })
+      await client.serve("echo", ({ data }) => data)
+      const bytes = Uint8Array.of(0, 255)
+      assert.deepStrictEqual(await client.request("echo", { bytes: [bytes.length] }), { bytes: [2] })
+      assert.deepStrictEqual(await client.request("echo", bytes), bytes)
+      await client.close()
+    }
   })
 
   it("carry empty messages as heartbeats, and count them as life", async () => {

@@ -3,6 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
+import * as ClientJson from "../../../src/client/ClientJson.ts"
+import * as ClientProtobuf from "../../../src/client/ClientProtobuf.ts"
+import type { Outbound } from "../../../src/client/Message.ts"
 import * as Data from "../../../src/gateway/protocol/Data.ts"
 import * as JsonProtocol from "../../../src/gateway/protocol/JsonProtocol.ts"
 import * as ProtobufProtocol from "../../../src/gateway/protocol/ProtobufProtocol.ts"
@@ -11,6 +14,7 @@ import * as Envelopes from "../../support/envelopes.ts"
 
 const json = JsonProtocol.make()
 const protobuf = ProtobufProtocol.make()
+const clientProtobuf = ClientProtobuf.make()
 
 const data: fc.Arbitrary<Data.Data> = fc.oneof(
   fc.jsonValue().map(Data.json),
@@ -81,6 +85,11 @@ describe("what a client sends", () => {
         const fromJson = json.decode(Buffer.from(JSON.stringify(inJson(message))))
         const fromProtobuf = protobuf.decode(Envelopes.write(message))
         assert.deepStrictEqual(Result.getOrThrow(fromProtobuf), Result.getOrThrow(fromJson))
+        const byClients = [ClientJson.codec, clientProtobuf].map(({ encode }) =>
+          Buffer.from(Result.getOrThrow(encode(message as Outbound))),
+        )
+        assert.deepStrictEqual(json.decode(byClients[0]!), fromJson)
+        assert.deepStrictEqual(protobuf.decode(byClients[1]!), fromProtobuf)
       }),
       { numRuns: 1000 },
     )
@@ -124,6 +133,17 @@ describe("what the gateway sends", () => {
     return Object.fromEntries(kept.map(([name, each]) => [name, withoutEmpty(each)]))
   }
 
+  /** Tags and answers that are none: all that a client hears differently. */
+  const withoutEmptyMaps = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(withoutEmptyMaps)
+    if (!isObject(value)) return value
+    const isMap = (name: string) => name === "tags" || name === "subscriptions"
+    const kept = Object.entries(value).filter(
+      ([name, each]) => !(isMap(name) && Object.keys(each as Fields).length === 0),
+    )
+    return Object.fromEntries(kept.map(([name, each]) => [name, name === "data" ? each : withoutEmptyMaps(each)]))
+  }
+
   const fromJson = (text: string): unknown =>
     replace(JSON.parse(text) as Fields, ({ binary, data, ...rest }) => ({
       ...rest,
@@ -143,6 +163,11 @@ describe("what the gateway sends", () => {
       const inBytes = Result.getOrThrow(protobuf.encode(message))
       assert.deepStrictEqual(fromJson(inText as string), message)
       assert.deepStrictEqual(Envelopes.read(inBytes as Uint8Array), withoutEmpty(message))
+      const heard = Result.getOrThrow(ClientJson.codec.decode(Buffer.from(inText)))
+      assert.deepStrictEqual(
+        withoutEmptyMaps(Result.getOrThrow(clientProtobuf.decode(inBytes as Uint8Array))),
+        withoutEmptyMaps(heard),
+      )
     },
     { arbitrary: { runs: 1000 } },
   )

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { codec as clientCodec } from "../../../src/client/ClientCodec.ts"
+import { codec as clientCodec } from "../../../src/client/ClientJson.ts"
 import type { Outbound } from "../../../src/client/Message.ts"
 import type { Codec } from "../../../src/codec/Codec.ts"
 import * as CloseReason from "../../../src/connection/CloseReason.ts"
