@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import { type IncomingMessage, STATUS_CODES } from "node:http"
+import * as Deflate from "./WebSocketDeflate.ts"
 import type { Agreed } from "./WebSocketWire.ts"
 
 /** Whom to let in. */
@@ -11,6 +12,8 @@ export interface Policy {
   readonly path: string
   readonly origins: ReadonlyArray<string>
   readonly subprotocols: Readonly<Record<string, "text" | "binary">>
+  /** Whether messages may be compressed, where a client offers it. */
+  readonly compression: boolean
 }
 
 /** Why a request is refused, as HTTP says it. */
@@ -47,7 +50,8 @@ export const judge = (request: IncomingMessage, policy: Policy): Judgement => {
     const known = Object.keys(policy.subprotocols).join(" or ")
     return refuse(400, `ask for a subprotocol that is spoken here: ${known}`)
   }
-  return { agreed, response: accepted(key, agreed.subprotocol) }
+  const deflate = policy.compression ? Deflate.agree(headers["sec-websocket-extensions"]) : undefined
+  return { agreed: { ...agreed, deflate }, response: accepted(key, agreed.subprotocol, deflate?.header) }
 }
 
 /** Judges a request that asks for no upgrade: there is nothing else here. */
@@ -77,12 +81,13 @@ export const response = ({ headers, message, status }: Refusal): string => {
 export const acceptOf = (key: string): string =>
   createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
 
-const accepted = (key: string, subprotocol: string | undefined): string =>
+const accepted = (key: string, subprotocol: string | undefined, extensions: string | undefined): string =>
   lines(101, {
     Upgrade: "websocket",
     Connection: "Upgrade",
     "Sec-WebSocket-Accept": acceptOf(key),
     ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
+    ...(extensions === undefined ? {} : { "Sec-WebSocket-Extensions": extensions }),
   })
 
 const lines = (status: number, headers: Readonly<Record<string, string>>): string => {
@@ -91,7 +96,7 @@ const lines = (status: number, headers: Readonly<Record<string, string>>): strin
 }
 
 /** The client's first choice that is spoken here; where nothing is to be agreed on, binary messages and no name for it. */
-const agree = (offered: string | undefined, spoken: Policy["subprotocols"]): Agreed | undefined => {
+const agree = (offered: string | undefined, spoken: Policy["subprotocols"]): Omit<Agreed, "deflate"> | undefined => {
   const kinds = new Map(Object.entries(spoken))
   if (kinds.size === 0) return { subprotocol: undefined, kind: "binary" }
   for (const part of offered?.split(",") ?? []) {

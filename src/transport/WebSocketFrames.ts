@@ -3,6 +3,7 @@
  * Frames and masks nothing by itself (`ws` does), and writes to no socket.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Deflate from "./WebSocketDeflate.ts"
 import { Sender } from "./WsParts.ts"
 
 /** The kinds of frames of RFC 6455 that are written here. */
@@ -25,6 +26,8 @@ export interface Style {
   readonly kind: "text" | "binary"
   /** Whether this side is the client. */
   readonly mask: boolean
+  /** What was agreed on for compressing; undefined compresses nothing. */
+  readonly deflate: Deflate.Agreed | undefined
 }
 
 /** One control frame. */
@@ -41,12 +44,16 @@ export const closing = (code: number, text: string): Uint8Array => {
 }
 
 /** The chunks of a write as messages. With `frames` they hold whole frames, as an outbox writes them. */
-export const messages = (chunks: NonEmptyReadonlyArray<Uint8Array>, { kind, mask, messages }: Style): Chunks => {
-  const options = { fin: true, opcode: opcodes[kind], mask, readOnly: true, rsv1: false } as const
+export const messages = (
+  chunks: NonEmptyReadonlyArray<Uint8Array>,
+  { deflate, kind, mask, messages }: Style,
+): Chunks => {
+  const options = { fin: true, opcode: opcodes[kind], mask, readOnly: true } as const
   const parts: Array<Uint8Array> = []
   let total = 0
   const add = (body: Uint8Array): void => {
-    for (const part of Sender.frame(body, options)) {
+    const compressed = deflate && Deflate.deflate(body, deflate)
+    for (const part of Sender.frame(compressed ?? body, { ...options, rsv1: compressed !== undefined })) {
       parts.push(part)
       total += part.length
     }

@@ -12,6 +12,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
 import { HandshakingWire } from "./HandshakingWire.ts"
+import { Inflating } from "./Inflating.ts"
 import * as NodeWire from "./NodeWire.ts"
 import { identityOf } from "./TlsWire.ts"
 import {
@@ -23,6 +24,7 @@ import {
   TransportError,
   WireViolated,
 } from "./Transport.ts"
+import type * as Deflate from "./WebSocketDeflate.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as WsParts from "./WsParts.ts"
 
@@ -37,6 +39,8 @@ export interface Agreed {
   readonly subprotocol: string | undefined
   /** Which messages are sent and taken: those of the other kind break the rules. */
   readonly kind: "text" | "binary"
+  /** How messages are compressed, if they are. */
+  readonly deflate: Deflate.Agreed | undefined
 }
 
 /** What a wire is told by its transport. */
@@ -57,6 +61,8 @@ export class WebSocketWire extends HandshakingWire {
   protected override readonly handshakeOf = "WebSocket"
   private readonly options: Options
   private kind: Agreed["kind"] = "binary"
+  private deflate: Agreed["deflate"]
+  private isReading = false
   private receiver: WsParts.Receiver | undefined
   private identity: TlsIdentity | undefined
   /** Messages of this read. */
@@ -87,11 +93,14 @@ export class WebSocketWire extends HandshakingWire {
     const { maxMessageBytes, side } = this.options
     this.subprotocol = agreed.subprotocol
     this.kind = agreed.kind
+    this.deflate = agreed.deflate
+    const inflating = agreed.deflate && new Inflating({ maxMessageBytes, isFull: () => this.arrived.paused })
     this.receiver = new WsParts.Receiver({
       isServer: side === "server",
       maxPayload: maxMessageBytes,
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
+      extensions: inflating === undefined ? {} : { "permessage-deflate": inflating },
     })
       .on("message", (data, isBinary) => this.take(data, isBinary))
       .on("ping", (data) => this.pinged(data))
@@ -101,6 +110,13 @@ export class WebSocketWire extends HandshakingWire {
     this.raw.allowHalfOpen = true
     socket.allowHalfOpen = true
     this.flowUnsafe(socket)
+    if (inflating !== undefined) {
+      const resume = () => {
+        socket.resume()
+        inflating.resume()
+      }
+      this.arrived.feedFrom({ pause: () => socket.pause(), resume })
+    }
     this.openUnsafe(this.identity)
     if (head.length > 0) this.receiveUnsafe(head)
   }
@@ -109,7 +125,9 @@ export class WebSocketWire extends HandshakingWire {
     if (this.lost !== undefined || !this.isOpen) return false
     if (this.closeSent) return true
     const { messages, side } = this.options
-    return super.writeUnsafe(Frames.messages(chunks, { messages, kind: this.kind, mask: side === "client" }))
+    return super.writeUnsafe(
+      Frames.messages(chunks, { messages, kind: this.kind, mask: side === "client", deflate: this.deflate }),
+    )
   }
 
   /** Ends with the peer's own code if it closed first, else with the farewell's, else with that of the rule it broke. */
@@ -140,7 +158,9 @@ export class WebSocketWire extends HandshakingWire {
 
   override receiveUnsafe(chunk: Uint8Array): void {
     if (this.hasEnded) return
+    this.isReading = true
     this.receiver?.write(chunk)
+    this.isReading = false
     this.deliver()
   }
 
@@ -156,6 +176,8 @@ export class WebSocketWire extends HandshakingWire {
     if (this.hasEnded) return
     if (isBinary !== (this.kind === "binary")) return this.violated("WS_ERR_WRONG_KIND", wrongKind(this.kind))
     this.bodies.push(data)
+    // What was compressed comes later than the read that it came in.
+    if (!this.isReading) this.deliver()
   }
 
   /** All messages of one read in one step, as the bytes of any other wire arrive. */
@@ -209,6 +231,7 @@ const statusOf = (code: string): number => {
     case "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH":
       return 1009
     case "WS_ERR_INVALID_UTF8":
+    case "WS_ERR_INVALID_COMPRESSED_DATA":
       return 1007
     case "WS_ERR_WRONG_KIND":
       return 1003

@@ -18,6 +18,24 @@ export interface ReceiverOptions {
   readonly maxFragments: number
   /** Reads that one frame may come in. */
   readonly maxBufferedChunks: number
+  /** What inflates compressed messages; without it they break the rules. */
+  readonly extensions: { readonly [extension: string]: Inflater }
+}
+
+/** An error of `ws`, or of whoever stands in for a part of it. */
+export interface WsError extends Error {
+  readonly code: string
+}
+
+/** What a receiver gives compressed pieces to. It is called back later, and not within the call. */
+export interface Inflater {
+  decompress(piece: Uint8Array, isLast: boolean, done: (error: WsError | null, body: Uint8Array) => void): void
+}
+
+/** Parameters of an extension as a header has them. */
+export interface Params {
+  readonly [name: string]: unknown
+  readonly server_max_window_bits?: number
 }
 
 /** What a receiver tells, within `write`; an `error`, once, soon after it, with a `code` that begins with `WS_ERR_`. */
@@ -43,13 +61,23 @@ export interface FrameOptions {
   readonly mask: boolean
   /** Whether the data belongs to somebody else: it is then copied to be masked. */
   readonly readOnly: true
-  readonly rsv1: false
+  /** Whether the data is compressed. */
+  readonly rsv1: boolean
 }
 
 interface Parts {
   readonly Receiver: new (options: ReceiverOptions) => Receiver
+  readonly PerMessageDeflate: new (options: {
+    readonly isServer: true
+    readonly serverNoContextTakeover: true
+    readonly clientNoContextTakeover: true
+  }) => { readonly accept: (offers: ReadonlyArray<Params>) => Params }
+  readonly extension: {
+    readonly parse: (header: string) => { readonly [name: string]: ReadonlyArray<Params> | undefined }
+    readonly format: (extensions: { readonly [name: string]: ReadonlyArray<Params> }) => string
+  }
   readonly Sender: { readonly frame: (data: Uint8Array, options: FrameOptions) => Array<Uint8Array> }
 }
 
 /** `ws`'s own. */
-export const { Receiver, Sender } = Ws as unknown as Parts
+export const { extension, PerMessageDeflate, Receiver, Sender } = Ws as unknown as Parts

@@ -32,7 +32,7 @@ describe("a configuration file", () => {
     Effect.gen(function* () {
       const text = `
 listen: { host: "::1", port: 0 }
-websocket: { host: 127.0.0.2, port: 1, path: /, origins: ["https://a.example", "http://b.example:8080"] }
+websocket: { host: 127.0.0.2, port: 1, path: /, origins: ["https://a.example", "http://b.example:8080"], compression: true }
 limits: { connections: 5, connectionsPerAddress: 4, outboxBytes: 65536, bufferBytes: 1GiB, memoryPercent: 50 }
 heartbeat: { interval: 1m, timeout: 1s }
 session: { connectTimeout: 2s, ttl: 5m }
@@ -43,7 +43,13 @@ log: { level: debug, format: pretty }
       assert.deepStrictEqual((yield* withFile(text)).config, {
         ...defaults,
         listen: { _tag: "Tcp", host: "::1", port: 0 },
-        webSocket: { host: "127.0.0.2", port: 1, path: "/", origins: ["https://a.example", "http://b.example:8080"] },
+        webSocket: {
+          host: "127.0.0.2",
+          port: 1,
+          path: "/",
+          origins: ["https://a.example", "http://b.example:8080"],
+          compression: true,
+        },
         maxConnections: 5,
         maxConnectionsPerAddress: 4,
         limits: { ...defaults.limits, outboxBytes: 65_536, bufferBytes: 1_073_741_824, memoryPercent: 50 },

@@ -8,7 +8,7 @@ const files = { "c.pem": certificate, "k.pem": key, "other.pem": strangeKey, "se
 const certAndKey = ["--tls-cert", "c.pem", "--tls-key", "k.pem"]
 
 describe("listening for WebSockets", () => {
-  const place = { host: "127.0.0.1", port: 7558, path: "/connect", origins: [] }
+  const place = { host: "127.0.0.1", port: 7558, path: "/connect", origins: [], compression: false }
 
   it.effect.each([
     [[], place],
@@ -24,7 +24,7 @@ describe("listening for WebSockets", () => {
     }),
   )
 
-  it.effect.each(["--ws-host=::1", "--ws-path=/a", "--ws-origins=*"])(
+  it.effect.each(["--ws-host=::1", "--ws-path=/a", "--ws-origins=*", "--ws-compression=true"])(
     "%s needs a port beside another listener",
     (arg) =>
       Effect.gen(function* () {

@@ -13,7 +13,7 @@ import { longline, refused } from "./harness.ts"
 const tcp = (host: string, port: number): GatewayConfig["listen"] => ({ _tag: "Tcp", host, port })
 const limits = (changed: Partial<GatewayConfig["limits"]>) => ({ limits: { ...defaults.limits, ...changed } })
 const webSocket = (changed: Partial<NonNullable<GatewayConfig["webSocket"]>>) => ({
-  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [], ...changed },
+  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [], compression: false, ...changed },
 })
 const sizeText = (min: string, max: string) => `a size from ${min} to ${max}, written like 65536, 64KiB or 1MiB`
 const unix = (path: string): GatewayConfig["listen"] => ({ _tag: "Unix", path })
@@ -38,6 +38,8 @@ const accepted: ReadonlyArray<readonly [string, string, string, Partial<GatewayC
     "https://a.example, http://localhost:8080",
     webSocket({ origins: ["https://a.example", "http://localhost:8080"] }),
   ],
+  ["--ws-compression", "LONGLINE_WS_COMPRESSION", "true", webSocket({ compression: true })],
+  ["--ws-compression", "LONGLINE_WS_COMPRESSION", "false", webSocket({ compression: false })],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1", { maxConnections: 1 }],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", "1000000", { maxConnections: 1_000_000 }],
   ["--max-connections-per-address", "LONGLINE_MAX_CONNECTIONS_PER_ADDRESS", "1", { maxConnectionsPerAddress: 1 }],
@@ -112,6 +114,7 @@ const rejected: ReadonlyArray<readonly [string, string, ReadonlyArray<string>, s
     ["app.example", "https://app.example/", "HTTPS://app.example", "null", "https://a.example,"],
     "one or more origins like https://app.example, or * for all",
   ],
+  ["--ws-compression", "LONGLINE_WS_COMPRESSION", ["on"], "one of true, false"],
   ["--max-connections", "LONGLINE_MAX_CONNECTIONS", ["0", "1000001"], "a whole number from 1 to 1000000"],
   [
     "--max-connections-per-address",

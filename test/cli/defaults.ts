@@ -27,7 +27,7 @@ export const policy: Policy = {
 
 export const defaults: GatewayConfig = {
   listen: { _tag: "Tcp", host: "127.0.0.1", port: 7557 },
-  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [] },
+  webSocket: { host: "127.0.0.1", port: 7558, path: "/connect", origins: [], compression: false },
   tls: undefined,
   maxConnections: 15_000,
   maxConnectionsPerAddress: 1000,

@@ -59,6 +59,22 @@ describe("WebSockets of the gateway", () => {
     }
   })
 
+  it("are compressed where that is turned on, and the client offers it", async () => {
+    for (const [args, extensions] of [
+      [[], ""],
+      [["--ws-compression"], "permessage-deflate"],
+    ] as const) {
+      const { url } = await start(...args)
+      const peer = await WebSocketPeer.connect(url)
+      assert.strictEqual(peer.socket.extensions, extensions)
+      peer.send({ type: "subscribe", id: 2, channel: "a" })
+      const text = "long ".repeat(1000)
+      peer.send({ type: "publish", channel: "a", data: text })
+      assert.deepInclude(await peer.next(), { type: "subscribed" })
+      assert.deepInclude(await peer.next(), { type: "publication", data: text })
+    }
+  })
+
   it("carry empty messages as heartbeats, and count them as life", async () => {
     const { url } = await start("--heartbeat-interval", "100ms", "--heartbeat-timeout", "200ms")
     const peer = await WebSocketPeer.connect(url)

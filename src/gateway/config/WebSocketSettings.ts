@@ -19,6 +19,7 @@ export interface WebSocketOptions {
   readonly port: number
   readonly path: string
   readonly origins: ReadonlyArray<string>
+  readonly compression: boolean
 }
 
 /** The table. */
@@ -57,6 +58,11 @@ export const webSocket = {
     allowed: "one or more origins like https://app.example, or * for all",
     isAllowed: isOrigin,
   }),
+  webSocketCompression: Setting.toggle({
+    key: "websocket.compression",
+    name: "ws-compression",
+    purpose: "compress messages of 1 KiB and more for clients that offer it",
+  }),
 } as const
 
 type Readings = Reading.Readings<typeof listen & typeof webSocket>
@@ -66,7 +72,8 @@ type Readings = Reading.Readings<typeof listen & typeof webSocket>
  * to listen says so for WebSockets too, so that several gateways on one machine do not meet on it.
  */
 export const webSocketOf = (readings: Readings): Result.Result<WebSocketOptions | undefined, Mistakes> => {
-  const { host, port, unix, webSocketHost, webSocketOrigins, webSocketPath, webSocketPort } = readings
+  const { host, port, unix, webSocketCompression, webSocketHost, webSocketOrigins, webSocketPath, webSocketPort } =
+    readings
   const elsewhere = [host, port, unix].find(Reading.isWritten)
   if (elsewhere === undefined || Reading.isWritten(webSocketPort)) {
     return Result.succeed({
@@ -74,9 +81,10 @@ export const webSocketOf = (readings: Readings): Result.Result<WebSocketOptions 
       port: webSocketPort.value,
       path: webSocketPath.value,
       origins: webSocketOrigins.value ?? [],
+      compression: webSocketCompression.value,
     })
   }
-  const idle = [webSocketHost, webSocketPath, webSocketOrigins].find(Reading.isWritten)
+  const idle = [webSocketHost, webSocketPath, webSocketOrigins, webSocketCompression].find(Reading.isWritten)
   if (idle === undefined) return Result.succeed(undefined)
   const allowed = `given together with ${webSocketPort.where}, because ${elsewhere.where} says where to listen`
   return Result.fail([Reading.refuse(idle, allowed)])

@@ -1,0 +1,174 @@
+/** Compressed messages (permessage-deflate), both ways: what is agreed on, what they save, and what they may not become. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib"
+import type { TransportError, Wire } from "../../src/transport/Transport.ts"
+import * as WebSocketDeflate from "../../src/transport/WebSocketDeflate.ts"
+import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
+import { frame as lengthPrefixed, frames as lengthPrefixedFrames } from "../support/frames.ts"
+import * as Sockets from "../support/websockets.ts"
+import { acceptOne, readBytes, turn, until } from "../support/wires.ts"
+
+const maxMessageBytes = 10_000
+const offer = "permessage-deflate"
+
+const listen = (options: Partial<WebSocketTransport.Options> = {}) =>
+  WebSocketTransport.make({ port: 0, compression: true, maxMessageBytes, ...options })
+
+/** The extensions that are answered to those offered. */
+const agreedOn = (offered: string, options?: Partial<WebSocketTransport.Options>) =>
+  Effect.gen(function* () {
+    const client = yield* Sockets.hostile(yield* listen(options))
+    client.socket.write(Sockets.request({ "Sec-WebSocket-Extensions": offered }))
+    const answer = yield* client.answer
+    assert.include(answer, "101 Switching Protocols")
+    return /Sec-WebSocket-Extensions: (.*)\r\n/.exec(answer)?.[1]
+  })
+
+/** A client that has agreed, and the wire of it. */
+const joined = (options?: Partial<WebSocketTransport.Options>, offered = offer) =>
+  Effect.gen(function* () {
+    const transport = yield* listen(options)
+    const client = yield* Sockets.hostile(transport)
+    client.socket.write(Sockets.request({ "Sec-WebSocket-Extensions": offered }))
+    const wire = yield* acceptOne(transport)
+    yield* client.answer
+    return { client, wire }
+  })
+
+const { Z_SYNC_FLUSH: finishFlush } = constants
+
+const compressed = (body: string | Uint8Array): Buffer => deflateRawSync(body, { finishFlush }).subarray(0, -4)
+
+/** A compressed message as a client sends it. */
+const message = (body: string | Uint8Array) => Sockets.frame(compressed(body), { opcode: 2, rsv: 4 })
+
+const failureOf = (wire: Wire) => Effect.map(Effect.flip(wire.pull), (error) => (error as TransportError).reason)
+
+describe("compression", () => {
+  const bothSides = "server_no_context_takeover; client_no_context_takeover"
+  for (const [offered, agreed] of [
+    [offer, `${offer}; ${bothSides}`],
+    [`${offer}; client_max_window_bits`, `${offer}; ${bothSides}`],
+    [`${offer}; server_max_window_bits=9`, `${offer}; server_max_window_bits=9; ${bothSides}`],
+    [`${offer}; server_max_window_bits=8`, undefined],
+    [`${offer}; server_max_window_bits=16`, undefined],
+    [`${offer}; unknown`, undefined],
+    ["x-other", undefined],
+    ["no; header;;", undefined],
+  ] as const) {
+    it.live(`offered as ${offered} is answered by ${agreed ?? "nothing"}`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual(yield* agreedOn(offered), agreed)
+      }),
+    )
+  }
+
+  it.live("is never agreed on where it is not turned on", () =>
+    Effect.gen(function* () {
+      assert.isUndefined(yield* agreedOn(offer, { compression: false }))
+      assert.isUndefined(yield* agreedOn(offer, { compression: undefined }))
+    }),
+  )
+
+  it.live("makes messages of 1 KiB and more smaller on the wire, and sends others as they are", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined()
+      const short = "a".repeat(WebSocketDeflate.thresholdBytes - 1)
+      const noise = randomBytes(2048)
+      wire.writeUnsafe([lengthPrefixedFrames(short, `${short}a`, noise)])
+      const first = yield* client.take(4 + short.length)
+      assert.deepStrictEqual([first[0], String(first.subarray(4))], [0x82, short])
+      const second = yield* client.take(2)
+      assert.isBelow(second[1]!, 20)
+      assert.strictEqual(second[0], 0xc2)
+      const body = yield* client.take(second[1]!)
+      const inflated = inflateRawSync(Buffer.concat([body, Buffer.from([0, 0, 255, 255])]), { finishFlush })
+      assert.strictEqual(String(inflated), `${short}a`)
+      const third = yield* client.take(4 + noise.length)
+      assert.deepStrictEqual([third[0], third.subarray(4).equals(noise)], [0x82, true])
+    }),
+  )
+
+  it.live("keeps to the window that a client asked for", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined({}, `${offer}; server_max_window_bits=9`)
+      // Repeats itself beyond 512 bytes only: with a larger window it would be half as long.
+      const half = randomBytes(1024)
+      wire.writeUnsafe([lengthPrefixed(Buffer.concat([half, half]))])
+      const head = yield* client.take(4)
+      assert.deepStrictEqual([head[0], head.readUInt16BE(2)], [0x82, 2048])
+    }),
+  )
+
+  it.live("is read, in one piece or several, in order with what is not compressed", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined()
+      const body = compressed("in pieces ".repeat(50))
+      client.socket.write(
+        Buffer.concat([
+          message("one"),
+          Sockets.frame("two", { opcode: 2 }),
+          Sockets.frame(body.subarray(0, 5), { opcode: 2, rsv: 4, fin: false }),
+          Sockets.frame("", { opcode: 9 }),
+          Sockets.frame(body.subarray(5), { opcode: 0 }),
+          message(""),
+          Sockets.frame(Buffer.from([3, 232]), { opcode: 8 }),
+        ]),
+      )
+      const expected = lengthPrefixedFrames("one", "two", "in pieces ".repeat(50), "")
+      assert.isTrue((yield* readBytes(wire, expected.length)).equals(expected))
+      assert.propertyVal(yield* Effect.flip(wire.pull), "_tag", "Done")
+    }),
+  )
+
+  it.live("may become a message of the longest length, and a longer one is a bomb: 1009", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined()
+      const longest = Buffer.alloc(maxMessageBytes)
+      const bomb = message(Buffer.alloc(maxMessageBytes + 1))
+      assert.isBelow(bomb.length, 50)
+      client.socket.write(Buffer.concat([message(longest), bomb, message("not read any more")]))
+      assert.isTrue((yield* readBytes(wire, 4 + longest.length)).equals(lengthPrefixed(longest)))
+      const reason = yield* failureOf(wire)
+      assert.deepInclude(reason, { _tag: "WireViolated", rule: "tooLarge", code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" })
+      wire.endUnsafe()
+      yield* client.ended
+      assert.strictEqual(Sockets.codeOf(client.received()), 1009)
+    }),
+  )
+
+  it.live("that is none breaks a rule: 1007", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined()
+      client.socket.write(Sockets.frame(Buffer.from([255, 255, 255]), { opcode: 2, rsv: 4 }))
+      const reason = yield* failureOf(wire)
+      assert.deepInclude(reason, { _tag: "WireViolated", rule: "protocol", code: "WS_ERR_INVALID_COMPRESSED_DATA" })
+      wire.endUnsafe()
+      yield* client.ended
+      assert.strictEqual(Sockets.codeOf(client.received()), 1007)
+    }),
+  )
+
+  it.live("is inflated while there is room only: a read full of small bombs waits for its reader", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined({ readBufferBytes: 2 * maxMessageBytes })
+      const count = 50
+      client.socket.write(Buffer.concat(Array.from({ length: count }, () => message(Buffer.alloc(maxMessageBytes)))))
+      yield* until(() => wire.pausedUnsafe())
+      for (let i = 0; i < 10; i++) yield* turn
+      assert.strictEqual(wire.unreadUnsafe(), 2 * (4 + maxMessageBytes))
+      const all = yield* readBytes(wire, count * (4 + maxMessageBytes))
+      assert.strictEqual(all.length, count * (4 + maxMessageBytes))
+    }),
+  )
+
+  it.live("without an agreement breaks a rule", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined({ compression: false })
+      client.socket.write(message("one"))
+      assert.deepInclude(yield* failureOf(wire), { _tag: "WireViolated", code: "WS_ERR_UNEXPECTED_RSV_1" })
+    }),
+  )
+})
