@@ -3,7 +3,7 @@
  * fail, and say which package has it.
  */
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import * as Net from "node:net"
 import type { Bundle } from "./bundle.ts"
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
 
@@ -54,7 +54,7 @@ export const serve = ({ entry, files }: Bundle): Promise<Site> =>
       response.end(script ?? `<!doctype html><title>test</title><script type="module" src="${entry}"></script>`)
     })
     server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo
+      const { port } = server.address() as Net.AddressInfo
       resolve({ origin: `http://127.0.0.1:${port}`, close: () => server.close() })
     })
   })
@@ -75,3 +75,12 @@ export const open = async (context: BrowserContext, url: string): Promise<Tab> =
     until: async (expression) => void check(await page.waitForFunction(expression)),
   }
 }
+
+/** A port that nobody has: the gateway is to come back on it. */
+export const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = Net.createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as Net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })

@@ -3,7 +3,6 @@
  */
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Browser, BrowserContext } from "playwright-core"
@@ -37,15 +36,6 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end()
 })
 
-/** A port that nobody has: the gateway is to come back on it. */
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-
 /** A gateway that ends with the test, and lets the page in unless told otherwise. */
 const gateway = async (...args: ReadonlyArray<string>) => {
   const origins = args.includes("--ws-origins") || !args.includes("--ws-port") ? [] : ["--ws-origins", site.origin]
@@ -55,7 +45,7 @@ const gateway = async (...args: ReadonlyArray<string>) => {
 }
 
 const listening = async (...args: ReadonlyArray<string>) => {
-  const port = await freePort()
+  const port = await Chromium.freePort()
   const running = await gateway("--ws-port", String(port), ...args)
   return { running, port, url: JSON.stringify(`ws://127.0.0.1:${port}/connect`) }
 }

@@ -139,6 +139,13 @@ describe("compression", () => {
     }),
   )
 
+  it("is given up as soon as it is too long, and not when all of it is there", () => {
+    const bomb = compressed(Buffer.alloc(maxMessageBytes + 1))
+    const inflate = (maxBytes: number) => WebSocketDeflate.inflateUnsafe([bomb], maxBytes).length
+    assert.throws(() => inflate(maxMessageBytes), RangeError)
+    assert.strictEqual(inflate(maxMessageBytes + 1), maxMessageBytes + 1)
+  })
+
   it.live("that is none breaks a rule: 1007", () =>
     Effect.gen(function* () {
       const { client, wire } = yield* joined()
