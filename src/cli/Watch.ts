@@ -84,14 +84,22 @@ const members = (client: Client["Service"], channel: string, look: Look.Look): S
       line: `${type} ${Pres.line(look, member)}`,
       object: { type, channel, ...member },
     })
+  // A change may be told of whom the list had already, or had no more.
+  const known = new Set<string>()
   return client.subscribe(channel, { presence: true, mode: "live" }).pipe(
     Stream.mapEffect((item) => {
-      if (item.type === "presenceChanged")
-        return Effect.succeed([...item.left.map(change("left")), ...item.joined.map(change("joined"))])
+      if (item.type === "presenceChanged") {
+        const left = item.left.filter(({ connection }) => known.delete(connection))
+        const joined = item.joined.filter(({ connection }) => !known.has(connection) && known.add(connection))
+        return Effect.succeed([...left.map(change("left")), ...joined.map(change("joined"))])
+      }
+      if (item.type !== "subscribed") return Effect.succeed([])
       // With each connection anew: nobody tells who came and went in between.
-      return item.type === "subscribed"
-        ? Effect.map(othersIn(client, channel), (all) => all.map(change("present")))
-        : Effect.succeed([])
+      return Effect.map(othersIn(client, channel), (all) => {
+        known.clear()
+        for (const { connection } of all) known.add(connection)
+        return all.map(change("present"))
+      })
     }),
     Stream.flattenIterable,
   )

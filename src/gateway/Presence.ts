@@ -76,9 +76,11 @@ interface Channel<Encoded> {
   readonly name: string
   rules: Rules
   readonly members: Map<string, Present<Encoded>>
-  /** Since the last tick. Who came and went again is in neither. */
+  /** Since the last tick. Who came and went again is in neither, unless somebody was shown the members in between. */
   readonly joined: Map<string, Member>
   readonly left: Map<string, Member>
+  /** Whether the members were shown while there was something to tell: then nothing of it cancels out any more. */
+  isShown: boolean
 }
 
 /** In the queue exactly while it has no watcher. */
@@ -100,7 +102,10 @@ export const make = <Encoded>(options: Options<Encoded>): Presence<Encoded> => {
   const obtain = (name: string, rules: Rules): Channel<Encoded> => {
     let channel = channels.get(name)
     if (channel === undefined) {
-      channels.set(name, (channel = { name, rules, members: new Map(), joined: new Map(), left: new Map() }))
+      channels.set(
+        name,
+        (channel = { name, rules, members: new Map(), joined: new Map(), left: new Map(), isShown: false }),
+      )
     }
     channel.rules = rules
     return channel
@@ -115,7 +120,7 @@ export const make = <Encoded>(options: Options<Encoded>): Presence<Encoded> => {
     const { joined, left, members } = channel
     members.delete(member.connection)
     total--
-    if (!joined.delete(member.connection)) left.set(member.connection, member)
+    if (!joined.delete(member.connection) || channel.isShown) left.set(member.connection, member)
     if (members.size > 0) changed.add(channel)
     else {
       // Nobody is left to be told.
@@ -143,8 +148,8 @@ export const make = <Encoded>(options: Options<Encoded>): Presence<Encoded> => {
       const member = before ?? { connection, ...(user !== undefined && { user }), joinedAt: now() }
       channel.members.set(connection, { channel, member, watcher, deadline: 0, slot: DeadlineQueue.noSlot })
       total++
-      if (before === undefined) channel.joined.set(connection, member)
-      else channel.left.delete(connection)
+      if (before === undefined || channel.isShown) channel.joined.set(connection, member)
+      channel.left.delete(connection)
       changed.add(channel)
       return Result.void
     },
@@ -165,9 +170,12 @@ export const make = <Encoded>(options: Options<Encoded>): Presence<Encoded> => {
     },
 
     list: (name, rules) => {
-      const members = channels.get(name)?.members
-      const count = members?.size ?? 0
-      if (members === undefined || count > limitOf(rules)) return { members: [], count }
+      const channel = channels.get(name)
+      if (channel === undefined) return { members: [], count: 0 }
+      const { members } = channel
+      const count = members.size
+      if (count > limitOf(rules)) return { members: [], count }
+      if (changed.has(channel)) channel.isShown = true
       return { members: Array.from(members.values(), ({ member }) => member), count }
     },
 
@@ -189,6 +197,7 @@ const limitOf = ({ maxPresenceMembers }: Rules): number => Math.min(maxPresenceM
 
 const tell = <Encoded>(channel: Channel<Encoded>, encode: (message: PresenceChanged) => Encoded) => {
   const { joined, left, members, name, rules } = channel
+  channel.isShown = false
   const changes = joined.size + left.size
   if (changes === 0) return
   const count = members.size

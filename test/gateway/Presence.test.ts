@@ -81,6 +81,24 @@ describe("members", () => {
     assert.deepStrictEqual(presence.list("a", rules).count, 2)
   })
 
+  it("that somebody was shown, or missed, between two ticks are told of all the same when they have gone or are back", () => {
+    const { join, presence, tick, watcher } = setup()
+    const [one, brief, back] = [watcher("c1"), watcher("c2"), watcher("c3")]
+    join(one)
+    join(back)
+    tick(one)
+    join(brief)
+    presence.leave("a", back)
+    const shown = presence.list("a", rules).members.map(({ connection }) => connection)
+    presence.leave("a", brief)
+    join(back)
+    assert.deepStrictEqual([shown, tick(one)], [["c1", "c2"], [[[["c3"], ["c2"], 2]]]])
+    // What follows cancels out again.
+    join(brief)
+    presence.leave("a", brief)
+    assert.deepStrictEqual(tick(one), [[]])
+  })
+
   it("are encoded once for all who were there before", () => {
     const { encoded, join, tick, watcher } = setup()
     const there = [watcher("c1"), watcher("c2"), watcher("c3")]
