@@ -13,7 +13,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
-import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import { SocketCloseError, SocketOpenError, SocketReadError } from "effect/socket/Socket"
 import type * as Codec from "../codec/Codec.ts"
@@ -118,7 +118,10 @@ export const make = (
         }
         if (response._tag !== "Defect") return Effect.void
         from.calls.clear()
-        return endAll(response)
+        return Effect.andThen(
+          endAll(response),
+          Effect.sync(() => leaveIfIdle(from)),
+        )
       }
 
       const converse = Effect.fnUntraced(function* (connection: RpcConnection) {
@@ -171,7 +174,7 @@ export const make = (
             onEvent,
           },
           converse,
-        ),
+        ).pipe(Effect.catchDefect((defect) => fail(brokenError(defect), true))),
       )
 
       const encode = (to: Link, message: FromClientEncoded): Effect.Effect<void, RpcClientError> =>
@@ -180,18 +183,30 @@ export const make = (
           return body === undefined ? Effect.void : Effect.mapError(to.connection.send(body), sendError)
         })
 
+      const request = (client: number, message: RequestEncoded): Effect.Effect<void, RpcClientError> =>
+        Effect.flatMap(
+          Effect.suspend(() => Deferred.await(next)),
+          (to) => {
+            // Ended, with its goodbye still under way; or left since the wait for it was over.
+            if (to.isLeft || !to.connection.isOpen) {
+              if (to === link) leave(to)
+              return request(client, message)
+            }
+            if (message.isNotification === true) return encode(to, message)
+            to.calls.set(message.id, client)
+            const forget = Effect.sync(() => {
+              to.calls.delete(message.id)
+              leaveIfIdle(to)
+            })
+            return Effect.onError(encode(to, message), () => forget)
+          },
+        )
+
       return {
         send: (client, message) => {
           switch (message._tag) {
             case "Request":
-              return Effect.flatMap(
-                Effect.suspend(() => Deferred.await(next)),
-                (to) => {
-                  if (message.isNotification === true) return encode(to, message)
-                  to.calls.set(message.id, client)
-                  return Effect.onError(encode(to, message), () => Effect.sync(() => void to.calls.delete(message.id)))
-                },
-              )
+              return request(client, message)
             case "Interrupt":
             case "Ack":
               return Effect.suspend(() =>
@@ -218,6 +233,10 @@ const openError = (reason: CloseReason.CloseReason): RpcClientError => {
   const isLate = reason._tag === "WireLost" && reason.error.reason.code === "ETIMEDOUT"
   return new RpcClientError({ reason: new SocketOpenError({ kind: isLate ? "Timeout" : "Unknown", cause }) })
 }
+
+/** A dialer, or a hook, that dies is a bug of the application's: there will be no connection any more. */
+const brokenError = (cause: unknown): RpcClientError =>
+  new RpcClientError({ reason: new RpcClientDefect({ message: "connecting died", cause }) })
 
 /** As the codes of WebSockets have it: 1001 is going away. */
 const goingAway = 1001

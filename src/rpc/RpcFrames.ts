@@ -54,6 +54,8 @@ export const read = <Message>(
       refused("a message of this serialization", cause instanceof Error ? cause.message : cause, cause),
     )
   }
+  // A serialization that knows no frames would keep what it took for a beginning, and its caller would wait for ever.
+  if (messages.length === 0) return Result.fail(refused("a whole message of this serialization", body))
   const stranger = messages.find((message) => !isTagged(message) || !isMessage(message))
   return stranger === undefined
     ? Result.succeed(messages as ReadonlyArray<Message>)

@@ -2,6 +2,7 @@
  * Serves an `RpcGroup` over Longline connections: framing, admission, heartbeats, limits and the drain are the toolkit's,
  * what a call means is Effect's. Holds no call of its own beside its id: `RpcServer` runs them.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Pull from "effect/Pull"
@@ -95,11 +96,22 @@ const makePeers = Effect.fnUntraced(function* ({ maxCalls = defaultMaxCalls }: O
 
   const send = (peer: Peer, response: FromServerEncoded): Effect.Effect<void> =>
     Effect.suspend(() => {
-      // A defect ends all calls of a client, as far as the client is concerned.
-      if (response._tag === "Defect") peer.calls.clear()
-      else if (response._tag === "Exit") peer.calls.delete(response.requestId)
+      if (response._tag === "Exit") peer.calls.delete(response.requestId)
       const body = peer.parser.encode(response)
-      return body === undefined ? Effect.void : Effect.catch(peer.connection.send(body), unsendable)
+      const sent = body === undefined ? Effect.void : Effect.catch(peer.connection.send(body), unsendable)
+      return response._tag === "Defect" ? Effect.andThen(sent, abandon(peer)) : sent
+    })
+
+  /** A defect has ended all calls of a client, as far as the client is concerned: nobody waits for those that still run. */
+  const abandon = (peer: Peer): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const over = [...peer.calls]
+      peer.calls.clear()
+      return Effect.forEach(
+        over,
+        (id) => request(peer.connection.id, { _tag: "Interrupt", requestId: RequestId(id) }),
+        { discard: true },
+      )
     })
 
   const accept = (peer: Peer, message: FromClientEncoded): Effect.Effect<void> => {
@@ -112,7 +124,12 @@ const makePeers = Effect.fnUntraced(function* ({ maxCalls = defaultMaxCalls }: O
       }
       peer.calls.add(id)
     }
-    return request(peer.connection.id, message)
+    // So `RpcServer` refuses what a client says after its end, and an id whose handler runs without being waited for.
+    return Effect.catchCauseIf(request(peer.connection.id, message), Cause.hasInterruptsOnly, () =>
+      Effect.sync(() =>
+        peer.connection.closeUnsafe(badMessage("an id not in use, and nothing after Eof", message._tag)),
+      ),
+    )
   }
 
   const receive = (peer: Peer, bodies: ReadonlyArray<Uint8Array>) =>

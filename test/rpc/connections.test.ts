@@ -7,11 +7,14 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import { TestClock } from "effect/testing"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
 import type * as Reconnect from "../../src/connection/Reconnect.ts"
+import * as RpcDialer from "../../src/rpc/RpcDialer.ts"
 import * as Drain from "../../src/server/Drain.ts"
-import { DialFailed, TransportError } from "../../src/transport/Transport.ts"
+import { DialFailed, TransportError, type Wire } from "../../src/transport/Transport.ts"
+import { frame } from "../support/frames.ts"
 import { closings, listen } from "../support/served.ts"
 import { settled } from "../support/wires.ts"
 import { clientOf, memory, serve } from "./support.ts"
@@ -33,8 +36,10 @@ const failureOf = <A, E>(effect: Effect.Effect<A, E | RpcClientError>) =>
 
 const started = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
-const dieOf = (exit: Exit.Exit<unknown, unknown>): string =>
-  Exit.isFailure(exit) ? (Cause.squash(exit.cause) as Error).message : "a success"
+const failedWith = (exit: Exit.Exit<unknown, unknown>): Cause.Cause<unknown> =>
+  Exit.isFailure(exit) ? exit.cause : Cause.die(new Error("a success"))
+
+const dieOf = (exit: Exit.Exit<unknown, unknown>): string => (Cause.squash(failedWith(exit)) as Error).message
 
 describe("a lost connection", () => {
   it.effect("fails the calls that it had, and the next call goes over the next one", () =>
@@ -162,6 +167,100 @@ describe("a server that leaves", () => {
       assert.deepStrictEqual(before, [undefined, undefined, 0])
       assert.deepStrictEqual([yield* Fiber.join(running), yield* Fiber.join(waiting)], [ended, ended])
       assert.deepStrictEqual([record.interrupted, closings(events)], [["never"], ["Draining"]])
+    }),
+  )
+})
+
+/** A server whose part the test plays: `accepted` is its end of the last connection. */
+const played = Effect.map(memory, (other) => {
+  const ends: Array<Wire> = []
+  const dial = Effect.tap(other.dial, () =>
+    Effect.map(Effect.orDie(other.transport.accept), (accepted) => void ends.push(...accepted)),
+  )
+  return { dial, accepted: () => ends.at(-1)! }
+})
+
+describe("a server that leaves, and ends all calls by a defect,", () => {
+  it.effect("is left at once", () =>
+    Effect.gen(function* () {
+      const { dial, client } = yield* serve(memory)
+      const leaving = yield* played
+      const calls = yield* client({ dial: [leaving.dial, dial] })
+      const running = yield* started(Effect.exit(calls.never()))
+      yield* settled
+      const peer = yield* listen(leaving.accepted())
+      peer.say("\u0004", '{"_tag":"Defect","defect":"a bug"}')
+      yield* settled
+      assert.strictEqual(Cause.squash(failedWith(yield* Fiber.join(running))), "a bug")
+      const next = yield* started(calls.add({ a: 1, b: 2 }))
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      assert.deepStrictEqual([yield* Fiber.join(next), peer.state()], [3, "fin"])
+    }),
+  )
+})
+
+describe("a connection that has ended", () => {
+  it.effect("is given no call while its goodbye takes time: it waits for the next one", () =>
+    Effect.gen(function* () {
+      const { dial, client } = yield* serve(memory)
+      const deaf = yield* played
+      const calls = yield* client({ dial: [deaf.dial, dial] })
+      yield* settled
+      deaf.accepted().writeUnsafe([frame('"nonsense"')])
+      yield* settled
+      const call = yield* started(calls.add({ a: 1, b: 2 }))
+      yield* settled
+      // The goodbye's deadline, then the wait.
+      yield* TestClock.adjust("1 second")
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      assert.strictEqual(yield* Fiber.join(call), 3)
+    }),
+  )
+})
+
+describe("a dialer that dies", () => {
+  it.effect("ends the calls that wait, and all others", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory)
+      const calls = yield* client({ dial: Effect.die(new RangeError("no such port")) })
+      const died = { tag: "RpcClientDefect", message: "connecting died", cause: "RangeError: no such port" }
+      assert.deepStrictEqual(yield* failureOf(calls.add({ a: 1, b: 2 })), died)
+      assert.deepStrictEqual(yield* failureOf(calls.add({ a: 1, b: 2 })), died)
+    }),
+  )
+})
+
+describe("a handler that dies", () => {
+  it.effect("takes those of the client's other calls along: nobody waits for them", () =>
+    Effect.gen(function* () {
+      const { client, record } = yield* serve(memory, { server: { maxCalls: 2 } })
+      const calls = yield* client()
+      for (let round = 1; round <= 3; round++) {
+        const running = yield* started(Effect.exit(calls.never()))
+        yield* settled
+        assert.strictEqual(dieOf(yield* Effect.exit(calls.die())), "a bug")
+        assert.strictEqual(dieOf(yield* Fiber.join(running)), "a bug")
+        yield* settled
+        assert.deepStrictEqual([record.began.length, record.interrupted.length], [round, round])
+      }
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+    }),
+  )
+})
+
+describe("two sides of different serializations", () => {
+  it.effect("part, and the call fails", () =>
+    Effect.gen(function* () {
+      const { dial, events } = yield* serve(memory)
+      const other = yield* Effect.provide(RpcDialer.make({ dial }), RpcSerialization.layerNdjson)
+      const calls = yield* clientOf(other)
+      const { cause, tag } = yield* failureOf(calls.add({ a: 1, b: 2 }))
+      yield* settled
+      assert.strictEqual(tag, "SocketReadError")
+      assert.match(`${cause}`, /expected a whole message of this serialization, got \d+ bytes$/)
+      assert.deepStrictEqual(closings(events), ["PeerClosed"])
     }),
   )
 })
@@ -303,6 +402,16 @@ describe("a hostile peer", () => {
     "names a call by an object": ['{"_tag":"Request","id":{},"tag":"add","payload":{},"headers":[]}'],
     "sends no headers": ['{"_tag":"Request","id":1,"tag":"add","payload":{}}'],
     "sends headers that are none": ['{"_tag":"Request","id":1,"tag":"add","payload":{},"headers":[["a"]]}'],
+    "sends an empty list": ["[]"],
+    "goes on after its end": [
+      '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
+      '{"_tag":"Eof"}',
+      '{"_tag":"Request","id":2,"tag":"never","payload":null,"headers":[]}',
+    ],
+    "uses the id of a handler that it does not wait for": [
+      '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[],"discard":true}',
+      '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
+    ],
     "uses an id twice": [
       '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
       '{"_tag":"Request","id":1,"tag":"never","payload":null,"headers":[]}',
@@ -323,6 +432,19 @@ describe("a hostile peer", () => {
       }),
     )
   }
+
+  it.effect("sends no end of a line, and is gone with its first frame: nothing of it is kept", () =>
+    Effect.gen(function* () {
+      const { dial, events } = yield* serve(memory, { serialization: RpcSerialization.layerNdjson })
+      const peer = yield* listen(yield* dial)
+      peer.say('{"_tag":"Ping"}\n')
+      yield* settled
+      assert.deepStrictEqual([peer.heard, closings(events)], [['{"_tag":"Pong"}\n'], []])
+      peer.say('{"_tag":"Ping"')
+      yield* settled
+      assert.deepStrictEqual([closings(events), peer.state()], [["BadMessage"], "fin"])
+    }),
+  )
 
   const answered: Readonly<Record<string, readonly [said: string, heard: string]>> = {
     "asks for what there is not": [
