@@ -215,7 +215,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         Effect.sync(() => tell(ClientEvent.Disconnected({ code: bye?.code, message, retryInMs }))),
     })
     if (!isClosing) end(bye?.code, message, bye?.waitMs)
-  })
+  }).pipe(Effect.catchDefect((defect) => Effect.sync(() => end(undefined, `connecting died: ${String(defect)}`))))
 
   const staying = yield* Effect.forkScoped(stayConnected)
   yield* Effect.addFinalizer(() =>

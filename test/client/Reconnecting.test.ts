@@ -118,6 +118,26 @@ describe.each(["json", "protobuf"] as const)("a connection that is lost, in %s,"
     }),
   )
 
+  for (const what of ["dial", "token"] as const) {
+    it.effect(`is the end of a client whose ${what} dies: nobody waits for ever`, () =>
+      Effect.gen(function* () {
+        const { client, dial, reset } = yield* network()
+        let isBroken = false
+        const dies = Effect.suspend(() => (isBroken ? Effect.die(new RangeError("a bug")) : Effect.void))
+        const options = what === "dial" ? { dial: Effect.andThen(dies, dial) } : { token: Effect.as(dies, "anybody's") }
+        const ann = yield* client(options)
+        const heard = yield* hear(ann.subscribe("a"))
+        isBroken = true
+        yield* reset
+        yield* pass("1 seconds")
+        const ended = new ClientErrors.Ended({ code: undefined, message: "connecting died: RangeError: a bug" })
+        assert.deepStrictEqual(yield* reasonOf(Fiber.join(heard.fiber)), ended)
+        assert.deepStrictEqual(yield* reasonOf(ann.publish("a", 1)), ended)
+        assert.deepStrictEqual(yield* reasonOf(client(options)), ended)
+      }),
+    )
+  }
+
   it.effect("offers its services again, and interrupts what it was answering", () =>
     Effect.gen(function* () {
       const { client, connect, reset } = yield* network()
