@@ -23,9 +23,9 @@ import * as Publishing from "./Publishing.ts"
 export interface Options extends Omit<Client.Options, "offlineQueue" | "reconnect"> {
   /** Connections that are kept open. Default: 1. */
   readonly min?: number
-  /** Connections at the most. Default: 4. */
+  /** Connections at the most, at least 1; it comes before `min`. Default: 4. */
   readonly max?: number
-  /** Calls that share a connection at a time; where all have so many, there is another one. Default: 64. */
+  /** Calls that share a connection at a time; where all have so many, there is another one. At least 1. Default: 64. */
   readonly concurrency?: number
   /** How long a connection beyond `min` may be idle; it may be twice that. Default: 60 s. */
   readonly timeToLive?: Duration.Input
@@ -64,6 +64,11 @@ interface Seat {
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { concurrency, max, maxWaiting, min, timeToLive } = { ...defaults, ...options }
+  // With less every call would wait for ever.
+  if (!(max >= 1)) return yield* Effect.die(new RangeError(`max is ${max}, it must be at least 1`))
+  if (!(concurrency >= 1)) {
+    return yield* Effect.die(new RangeError(`concurrency is ${concurrency}, it must be at least 1`))
+  }
   const timeout = options.timeout ?? defaultTimeout
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Client from "../../src/client/Client.ts"
@@ -76,6 +77,33 @@ describe("a pool", () => {
       assert.deepStrictEqual(yield* counts(pool), { idle: 2, used: 0, pending: 0 })
       yield* pass("31 seconds")
       assert.deepStrictEqual(yield* counts(pool), { idle: 1, used: 0, pending: 0 })
+    }),
+  )
+
+  for (const [name, options] of [
+    ["max", { max: 0 }],
+    ["max", { max: NaN }],
+    ["concurrency", { concurrency: 0 }],
+  ] as const) {
+    const [value] = Object.values(options)
+    it.effect(`with ${name} ${value} dies, rather than have every call wait for ever`, () =>
+      Effect.gen(function* () {
+        const { dial } = yield* network()
+        const exit = yield* Effect.exit(ClientPool.make({ dial, ...options }))
+        assert.deepStrictEqual(exit, Exit.die(new RangeError(`${name} is ${value}, it must be at least 1`)))
+      }),
+    )
+  }
+
+  it.effect("with the least of everything does one call at a time", () =>
+    Effect.gen(function* () {
+      const { dial, wires } = yield* network()
+      const pool = yield* ClientPool.make({ dial, min: 0, max: 1, concurrency: 1, maxWaiting: 0 })
+      const first = yield* fork(pool.publish("a", 1))
+      assert.deepStrictEqual(yield* reasonOf(pool.publish("a", 2)), new ClientError.Busy({ cause: "full" }))
+      assert.strictEqual((yield* Fiber.join(first)).offset, 1)
+      assert.strictEqual((yield* pool.publish("a", 3)).offset, 2)
+      assert.strictEqual(wires.length, 1)
     }),
   )
 
