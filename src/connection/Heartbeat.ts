@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import type { Alarm, Alarms } from "./Alarms.ts"
+import { type Alarm, type Alarms, quantumMs } from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { noSlot } from "./DeadlineQueue.ts"
 
@@ -166,7 +166,9 @@ export class Listening implements Alarm {
       this.#at = now
     }
     // The first heartbeat may come later, by the jitter of its sender.
-    if (now - this.#at < intervalMs * (1 + heartbeatJitter) + timeoutMs) alarms.set(this, now + timeoutMs / 2)
+    const limitMs = intervalMs * (1 + heartbeatJitter) + timeoutMs
+    // The other side may have named the timeout: one of nothing is no reason to look all the time.
+    if (now - this.#at < limitMs) alarms.set(this, now + Math.max(timeoutMs / 2, quantumMs))
     else this.#heard.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))
   }
 }

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import * as Alarms from "../../src/connection/Alarms.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Heartbeat from "../../src/connection/Heartbeat.ts"
@@ -283,6 +285,33 @@ describe("Heartbeat.layer", () => {
           { interval: Duration.seconds(25), timeout: Duration.seconds(1) },
         ],
       )
+    }),
+  )
+})
+
+describe("A heartbeat that is waited for", () => {
+  it.effect("is looked for no oftener than alarms ring together, if its timeout is nothing", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const now = () => clock.currentTimeMillisUnsafe()
+      const alarms = yield* Alarms.scoped(now)
+      let looks = 0
+      let ended: CloseReason.CloseReason | undefined
+      const heard: Heartbeat.Heard = {
+        receivedBytes: () => 0,
+        isExcused: () => false,
+        isBusy: () => ++looks < 0,
+        probe: () => {},
+        closeUnsafe: (reason) => (ended = reason),
+      }
+      const heartbeat = { interval: Duration.seconds(1), timeout: Duration.zero }
+      const listening = new Heartbeat.Listening(heard, { heartbeat, alarms, now })
+      for (let at = 0; at < 1_099; at++) yield* pass(1)
+      assert.isUndefined(ended)
+      assert.isAtMost(looks, 1_100 / Alarms.quantumMs)
+      yield* pass(Alarms.quantumMs)
+      assert.deepStrictEqual(ended, CloseReason.HeartbeatTimeout({ intervalMs: 1_000, timeoutMs: 0 }))
+      listening.stop()
     }),
   )
 })
