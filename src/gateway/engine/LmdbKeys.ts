@@ -91,10 +91,18 @@ export class LmdbKeys {
   /** The oldest, if it is to be forgotten. One that is not written yet waits. */
   private expired(age: number): string | undefined {
     if (this.oldest >= this.next) return undefined
-    const id = this.store.keyOrder.get(Records.sorted(this.oldest))?.toString()
+    const id = this.store.keyOrder.get(Records.sorted(this.oldest))?.toString() ?? this.skipUnwritten()
     if (id === undefined || this.oldest < this.next - this.maxKeys) return id
     const use = this.waiting.get(id) ?? this.stored(id)
     return use === undefined || use.number !== this.oldest || use.expiresAt <= age ? id : undefined
+  }
+
+  /** Passes numbers that were given to what a crash kept from being written: they are written in their order. */
+  private skipUnwritten(): string | undefined {
+    const [first] = this.store.keyOrder.entries({ start: Records.sorted(this.oldest), limit: 1 })
+    if (first === undefined) return undefined
+    this.oldest = Records.readSorted(first.key, 0)
+    return first.value.toString()
   }
 
   private stored(id: string): Records.KeyUse | undefined {

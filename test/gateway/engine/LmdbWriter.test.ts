@@ -25,6 +25,7 @@ const counted = (more?: Partial<LmdbEngine.Options>) =>
       stored: 0,
       committed: () => undefined as void,
       held: Promise.resolve(),
+      hasSpace: true,
     }
     const counting = (table: LmdbStore.Table, counter: "logged" | "stored") => ({
       ...table,
@@ -38,6 +39,7 @@ const counted = (more?: Partial<LmdbEngine.Options>) =>
         ...store,
         log: counting(store.log, "logged"),
         publications: counting(store.publications, "stored"),
+        hasSpace: () => control.hasSpace,
         commit: async (batch, writes) => {
           control.transactions++
           await control.held
@@ -102,6 +104,31 @@ describe("LMDB writer: a transaction", () => {
 })
 
 describe("LMDB writer: a key", () => {
+  it.effect("that expires is forgotten, though numbers before it were given and never written", () =>
+    Effect.gen(function* () {
+      const directory = yield* freshDirectory
+      const drafts = Array.from({ length: 1001 }, (_, n) => draft("a", n, key(`k${n}`)))
+      // The second transaction, which has the last of them, does not come to its end: the process was killed.
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+          const commit: LmdbStore.LmdbStore["commit"] = (batch, writes) =>
+            batch === 1 ? store.commit(batch, writes) : Promise.reject(new Error("killed"))
+          const engine = yield* LmdbEngine.fromStore({ ...store, commit }, { retention })
+          const answers = yield* Effect.all(
+            drafts.map((each) => Effect.exit(publish(engine, each))),
+            { concurrency: "unbounded" },
+          )
+          assert.strictEqual(answers.filter((answer) => answer._tag === "Success").length, 1000)
+        }),
+      )
+      const engine = yield* LmdbEngine.make({ directory, retention, keys: { windowMs: 5000 }, reserveBytes: 0 })
+      yield* publish(engine, draft("a", 1, key("after")))
+      yield* TestClock.adjust(300_000)
+      yield* until(() => engine.counts().keys === 0)
+    }),
+  )
+
   it.effect("that is used again while its first use is being written is remembered for the second", () =>
     Effect.gen(function* () {
       const { control, engine } = yield* counted({ maxLogged: 1, keys: { windowMs: 5000 } })
