@@ -38,6 +38,8 @@ const batchSize = 1000
 interface Waiting {
   /** Absent if nothing is to be written: a duplicate, or a refusal that waits for its turn. */
   readonly placed: LmdbLog.Placed | undefined
+  /** What it is a duplicate of, or would have been. */
+  readonly first?: Records.KeyUse | undefined
   readonly bytes: number
   readonly withheldFrom: string | undefined
   readonly result: Result.Result<Accepted, EngineError>
@@ -109,7 +111,7 @@ export class LmdbWriter {
     if (first !== undefined) {
       const isSame = first.fingerprint === draftKey!.fingerprint
       const duplicate: Accepted = { offset: first.offset, epoch: first.epoch + this.life, duplicate: true }
-      return this.answerInTurn(isSame ? Result.succeed(duplicate) : Result.fail(EngineError.keyReused()), answer)
+      return this.answerInTurn(isSame ? Result.succeed(duplicate) : Result.fail(EngineError.keyReused()), answer, first)
     }
     let head = this.heads.find(name)
     if (head === undefined || head.offset === 0) {
@@ -226,9 +228,9 @@ export class LmdbWriter {
     return this.failure !== undefined || !isHalfFull
   }
 
-  private answerInTurn(result: Waiting["result"], answer: Waiting["answer"]): void {
+  private answerInTurn(result: Waiting["result"], answer: Waiting["answer"], first?: Records.KeyUse): void {
     if (this.waiting.length === 0 && !this.isCommitting) return answer(result)
-    this.waiting.push({ placed: undefined, withheldFrom: undefined, bytes: 0, result, answer })
+    this.waiting.push({ placed: undefined, first, withheldFrom: undefined, bytes: 0, result, answer })
   }
 
   /** At the end of the turn, so that what is published within it is one transaction. */
@@ -366,7 +368,11 @@ export class LmdbWriter {
 
   private fail(batch: ReadonlyArray<Waiting>, cause: unknown): void {
     this.failure = unavailable("the store could not be written", cause)
-    for (const { answer, placed, result } of batch) answer(placed ? Result.fail(this.failure) : result)
+    const lost = new Set(batch.map(({ placed }) => placed?.key?.use))
+    for (const { answer, first, placed, result } of batch) {
+      const isLost = placed !== undefined || (first !== undefined && lost.has(first))
+      answer(isLost ? Result.fail(this.failure) : result)
+    }
     this.abandon()
     this.onFailure(this.failure)
   }

@@ -104,6 +104,31 @@ describe("LMDB writer: a transaction", () => {
 })
 
 describe("LMDB writer: a key", () => {
+  it.effect("whose first use could not be written is not answered as a duplicate of it", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted()
+      let fail: (error: Error) => void = () => undefined
+      control.held = new Promise((_, reject) => {
+        fail = reject
+      })
+      const again = draft("a", 1, key("k"))
+      const other = draft("a", 1, key("k", "another"))
+      const answers = yield* Effect.forkChild(
+        Effect.all(
+          [again, again, other].map((each) => Effect.flip(publish(engine, each))),
+          { concurrency: "unbounded" },
+        ),
+        { startImmediately: true },
+      )
+      yield* until(() => control.transactions === 1)
+      fail(new Error("EIO"))
+      assert.deepStrictEqual(
+        (yield* Fiber.join(answers)).map(({ reason }) => reason),
+        ["Unavailable", "Unavailable", "Unavailable"],
+      )
+    }),
+  )
+
   it.effect("that expires is forgotten, though numbers before it were given and never written", () =>
     Effect.gen(function* () {
       const directory = yield* freshDirectory
