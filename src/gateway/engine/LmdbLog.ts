@@ -8,7 +8,7 @@ import type { Head, LmdbHeads } from "./LmdbHeads.ts"
 import type { AddedKey } from "./LmdbKeys.ts"
 import type { LmdbStore } from "./LmdbStore.ts"
 import * as Publications from "./Publications.ts"
-import { In, Out } from "./RecordBytes.ts"
+import { In, Out, RecordError } from "./RecordBytes.ts"
 import * as Records from "./Records.ts"
 
 /** Publications in the log before they are put in their places: some milliseconds of this thread. */
@@ -59,7 +59,7 @@ export class LmdbLog {
     this.maxLogged = maxLogged
   }
 
-  /** What the transactions before this run left here, to be put at hand again. */
+  /** What the transactions before this run left here is at hand again, as if it had just been published. */
   restore(heads: LmdbHeads): void {
     for (const { key, value } of this.store.log.entries({})) {
       this.added(Records.readSorted(key, 0), { bytes: value, all: decode(value, heads) })
@@ -118,7 +118,7 @@ export const encode = (placed: ReadonlyArray<Placed>): Entry => {
   return { bytes, all }
 }
 
-/** The publications of a record again, and their channels. */
+/** The publications of a record again, and their channels: each goes on where it ends, or the record is not of this store. */
 const decode = (bytes: Buffer, heads: LmdbHeads): ReadonlyArray<Logged> => {
   const reader = new In(bytes)
   const all: Array<Logged> = []
@@ -127,8 +127,17 @@ const decode = (bytes: Buffer, heads: LmdbHeads): ReadonlyArray<Logged> => {
     const record = reader.nested()
     const key = reader.byte() === 0 ? undefined : { id: reader.text(), use: Records.readKeyUse(reader.nested()) }
     const head = heads.find(name) ?? heads.add(name, id, epoch)
+    if (offset !== head.offset + 1 || id !== head.id || epoch !== head.epoch) {
+      const last = `${head.offset} of epoch ${head.epoch}`
+      throw new RecordError(`publication ${offset} of channel ${name}, epoch ${epoch}, is in the log behind ${last}`)
+    }
     const { time } = Records.readPublication(record, offset).publication
-    all.push({ head, offset, time, at: Records.publishedAt(record), key, record })
+    const at = Records.publishedAt(record)
+    head.offset = head.committed = offset
+    head.time = time
+    head.at = at
+    head.waiting++
+    all.push({ head, offset, time, at, key, record })
   }
   return all
 }

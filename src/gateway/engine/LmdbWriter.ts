@@ -344,12 +344,8 @@ export class LmdbWriter {
     if (this.log.all.length === 0) return
     this.isSweepDue = true
     this.schedule()
-    for (const { at, head, key, offset, time } of this.log.all) {
-      if (head.offset === 0) this.channels++
-      head.offset = head.committed = offset
-      head.time = time
-      head.at = at
-      head.waiting++
+    for (const { key, offset } of this.log.all) {
+      if (offset === 1) this.channels++
       if (key !== undefined) this.keys.restore(key)
     }
   }

@@ -6,6 +6,8 @@ import * as TestClock from "effect/testing/TestClock"
 import { vi } from "vitest"
 import type { Accepted, EngineError } from "../../../src/gateway/engine/Engine.ts"
 import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import * as LmdbHeads from "../../../src/gateway/engine/LmdbHeads.ts"
+import * as LmdbLog from "../../../src/gateway/engine/LmdbLog.ts"
 import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
 import * as Records from "../../../src/gateway/engine/Records.ts"
 import { turn, until } from "../../support/wires.ts"
@@ -240,6 +242,49 @@ describe("LMDB writer: the log", () => {
       assert.deepStrictEqual(yield* page(6, 2, true), ["54", true])
       assert.deepStrictEqual(yield* page(5, 2, true), ["43", true])
       assert.deepStrictEqual(yield* page(1, 2, true), ["", false])
+    }),
+  )
+
+  it.effect("that does not go on where its channel ends makes the directory a damaged one", () =>
+    Effect.gen(function* () {
+      const first = { name: "a", id: 0, epoch: "e" }
+      const logged = [
+        [{ ...first, offset: 2 }],
+        [
+          { ...first, offset: 1 },
+          { ...first, offset: 1 },
+        ],
+        [
+          { ...first, offset: 1 },
+          { ...first, offset: 3 },
+        ],
+        [
+          { ...first, offset: 1 },
+          { ...first, offset: 2, epoch: "f" },
+        ],
+      ]
+      for (const all of logged) {
+        const directory = yield* freshDirectory
+        const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+        const heads = new LmdbHeads.LmdbHeads(store, retention)
+        const data = { type: "json", text: "1" } as const
+        const placed = all.map(({ offset, ...of }) => ({
+          head: heads.add(of.name, of.id, of.epoch),
+          publication: { offset, previous: offset - 1, time: 0, data },
+          at: 0,
+          key: undefined,
+        }))
+        yield* Effect.promise(async () => {
+          await store.commit(1, () => {
+            store.log.put(Records.sorted(1), LmdbLog.encode(placed).bytes)
+            return store.state
+          })
+          await store.close(true)
+        })
+        const error = yield* Effect.flip(Effect.scoped(LmdbEngine.make({ directory, retention })))
+        assert.strictEqual(error.reason, "Damaged")
+        assert.match(error.message, /publication \d of channel a, epoch [ef], is in the log behind \d of epoch e/)
+      }
     }),
   )
 
