@@ -70,7 +70,7 @@ export class LmdbWriter {
   private waitingBytes = 0
   private isScheduled = false
   private isCommitting = false
-  /** Whether the next transaction puts the log in its place and removes what is too old. */
+  /** Whether the log is to be put in its place, and what is too old removed. */
   private isSweepDue = false
   private failure: EngineError | undefined
   private resumers: Array<() => void> = []
@@ -206,7 +206,7 @@ export class LmdbWriter {
     this.hasSpace = this.store.hasSpace()
     this.times.read()
     this.isSweepDue ||= this.log.all.length > 0 || this.isSomethingOld()
-    if (this.isSweepDue) this.schedule()
+    if (this.maySweep) this.schedule()
     const isNews = this.hasSpace !== this.hadSpace
     this.hadSpace = this.hasSpace
     return isNews
@@ -245,7 +245,7 @@ export class LmdbWriter {
 
   private async commit(): Promise<void> {
     this.isCommitting = true
-    while (this.failure === undefined && (this.waiting.length > 0 || this.isSweepDue || this.gathering.isDue)) {
+    while (this.failure === undefined && (this.waiting.length > 0 || this.maySweep || this.gathering.isDue)) {
       await this.gathering.wait(this.waiting.length)
       if (this.failure !== undefined) break
       const startedAt = performance.now()
@@ -266,9 +266,10 @@ export class LmdbWriter {
   }
 
   private async write(placed: ReadonlyArray<LmdbLog.Placed>): Promise<void> {
-    const isSweep = this.isSweepDue
-    if (placed.length === 0 && !isSweep) return
+    if (placed.length === 0 && !this.maySweep) return
     this.hasSpace = this.store.hasSpace()
+    const isSweep = this.maySweep
+    if (placed.length === 0 && !isSweep) return
     const entry = LmdbLog.encode(placed)
     const batch = ++this.batch
     if (!isSweep && this.log.hasRoom(entry)) {
@@ -313,7 +314,7 @@ export class LmdbWriter {
     for (const [head, at] of oldest) this.sweeper.published(head, at)
     this.keys.expire(age)
     const changed = new Set(oldest.keys())
-    if (this.isSweepDue) {
+    if (this.maySweep) {
       const { forgotten, heads, more } = this.sweeper.run(age)
       this.isSweepDue = more || this.keys.isDue(age)
       this.channels -= forgotten
@@ -334,6 +335,11 @@ export class LmdbWriter {
     return { epoch, forgottenRound, life, age, wall, nextChannel, nextKey: this.keys.next, batch }
   }
 
+  /** It can wait until the disk has room again: what is too old is not read. Of what was accepted, nothing waits. */
+  private get maySweep(): boolean {
+    return this.isSweepDue && this.hasSpace
+  }
+
   private isSomethingOld(): boolean {
     return this.sweeper.isDue(this.times.age) || this.keys.isDue(this.times.age)
   }
@@ -343,7 +349,7 @@ export class LmdbWriter {
     this.log.restore(this.heads)
     if (this.log.all.length === 0) return
     this.isSweepDue = true
-    this.schedule()
+    if (this.maySweep) this.schedule()
     for (const { key, offset } of this.log.all) {
       if (offset === 1) this.channels++
       if (key !== undefined) this.keys.restore(key)

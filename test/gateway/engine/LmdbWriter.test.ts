@@ -245,6 +245,29 @@ describe("LMDB writer: the log", () => {
     }),
   )
 
+  it.effect("waits while the disk is almost full, also after a restart", () =>
+    Effect.gen(function* () {
+      const { control, engine, store } = yield* counted()
+      yield* publish(engine, draft("a", 1))
+      control.hasSpace = false
+      yield* TestClock.adjust(5000)
+      yield* turn
+      assert.deepStrictEqual([control.transactions, store.log.size()], [1, 1])
+      const again = yield* LmdbEngine.fromStore(
+        { ...store, hasSpace: () => control.hasSpace, close: () => Promise.resolve() },
+        { retention },
+      )
+      yield* TestClock.adjust(5000)
+      yield* turn
+      assert.strictEqual(store.log.size(), 1)
+      assert.deepStrictEqual(values((yield* again.read("a", everything)).publications), [1])
+      control.hasSpace = true
+      yield* TestClock.adjust(1000)
+      yield* until(() => store.log.size() === 0)
+      assert.strictEqual((yield* publish(again, draft("a", 2))).offset, 2)
+    }),
+  )
+
   it.effect("that does not go on where its channel ends makes the directory a damaged one", () =>
     Effect.gen(function* () {
       const first = { name: "a", id: 0, epoch: "e" }
