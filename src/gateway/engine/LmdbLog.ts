@@ -1,7 +1,7 @@
 /**
  * What was published last, as one record for each transaction. A tree of a million publications has every channel's in
  * another page, so that a transaction of fifty channels writes a hundred pages in a hundred places; this one writes three.
- * Puts nothing in its place: `LmdbWriter` does, with many transactions at once, which are removed here by the same one.
+ * Puts nothing in its place: `LmdbSettling` does, with many transactions at once, which are removed here by the same one.
  */
 import type { Publication } from "./Engine.ts"
 import type { Head, LmdbHeads } from "./LmdbHeads.ts"
@@ -11,10 +11,10 @@ import * as Publications from "./Publications.ts"
 import { In, Out, RecordError } from "./RecordBytes.ts"
 import * as Records from "./Records.ts"
 
-/** Publications in the log before they are put in their places: some milliseconds of this thread. */
+/** Publications in the log that are put in their places by the next transaction: some milliseconds of this thread. */
 export const defaultMaxLogged = 1000
 
-/** Bytes of the log before the same, 1 MiB: what is large is cheaper to write once. */
+/** Bytes in the log for the same, 1 MiB. The transaction before it may have brought more, as much as waited. */
 const maxLoggedBytes = 1024 * 1024
 
 /** Bytes of a publication beside its data, mostly. A guess that is too small costs a copy. */
@@ -66,9 +66,9 @@ export class LmdbLog {
     }
   }
 
-  /** Whether it may become longer by this. */
-  hasRoom({ all, bytes }: Entry): boolean {
-    return this.all.length + all.length < this.maxLogged && this.bytes + bytes.length < maxLoggedBytes
+  /** Whether it is to be put in its places before it becomes longer. */
+  get isFull(): boolean {
+    return this.all.length >= this.maxLogged || this.bytes >= maxLoggedBytes
   }
 
   /** Adds to the transaction that is being written. */

@@ -2,9 +2,10 @@
  * Group commit: takes drafts, gives them their offsets, writes all that wait in one transaction, then delivers and
  * answers. Plain code, because every publication passes here; `LmdbEngine` is its Effect.
  *
- * One transaction runs at a time. Most write one record of the log; when that is long enough, or a second old, one puts all
- * of it in its place. What that writes is what the channels at hand say at its start, so that they are always ahead of the
- * store, and the store is never ahead of them: whoever reads the store cuts at `stored`, and has the rest from them.
+ * One transaction runs at a time. Each writes one record of the log; when the log was long enough before, or a second old,
+ * it puts that in its places too (`LmdbSettling`). What that writes is what the channels at hand say at its start, so that
+ * they are always ahead of the store, and the store is never ahead of them: whoever reads the store cuts at `stored`, and
+ * has the rest from them.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import { type Head, LmdbHeads } from "./LmdbHeads.ts"
 import * as LmdbHistory from "./LmdbHistory.ts"
 import * as LmdbKeys from "./LmdbKeys.ts"
 import * as LmdbLog from "./LmdbLog.ts"
+import { LmdbSettling } from "./LmdbSettling.ts"
 import type { LmdbStore } from "./LmdbStore.ts"
 import * as LmdbSweep from "./LmdbSweep.ts"
 import * as MemoryEngine from "./MemoryEngine.ts"
@@ -61,6 +63,7 @@ export class LmdbWriter {
   private readonly keys: LmdbKeys.LmdbKeys
   private readonly log: LmdbLog.LmdbLog
   private readonly sweeper: LmdbSweep.LmdbSweep
+  private readonly settling: LmdbSettling
   private readonly maxChannels: number
   private readonly life: string
   private nextChannel: number
@@ -91,6 +94,8 @@ export class LmdbWriter {
     this.log = new LmdbLog.LmdbLog(store, options.maxLogged)
     const ttl = Duration.fromInputUnsafe(options.positionTtl ?? MemoryEngine.defaultPositionTtl)
     this.sweeper = new LmdbSweep.LmdbSweep(store, this.heads, Duration.toMillis(ttl), state)
+    const { heads, keys, log, sweeper } = this
+    this.settling = new LmdbSettling({ store, heads, keys, log, sweeper })
     this.maxChannels = options.maxChannels ?? MemoryEngine.defaultMaxChannels
     this.life = state.life
     this.nextChannel = state.nextChannel
@@ -270,62 +275,27 @@ export class LmdbWriter {
     this.hasSpace = this.store.hasSpace()
     const isSweep = this.maySweep
     if (placed.length === 0 && !isSweep) return
-    const entry = LmdbLog.encode(placed)
+    const isSettling = isSweep || this.log.isFull
+    const entry = placed.length === 0 ? undefined : LmdbLog.encode(placed)
     const batch = ++this.batch
-    if (!isSweep && this.log.hasRoom(entry)) {
-      await this.store.commit(batch, () => {
-        this.log.write(batch, entry)
-        return this.state()
-      })
-      return this.log.added(batch, entry)
-    }
-    const all = [...this.log.all, ...entry.all]
-    const swept: Array<Head> = []
     await this.store.commit(batch, () => {
-      this.settle(all, swept)
+      if (isSettling) this.settle(isSweep)
+      if (entry !== undefined) this.log.write(batch, entry)
       return this.state()
     })
-    this.heads.written()
-    this.log.removed()
-    for (const head of swept) head.waiting--
-    for (const { head, key, offset } of all) {
-      if (key !== undefined) this.keys.written(key)
-      head.waiting--
-      head.stored = offset
-      head.logged = []
-    }
+    if (isSettling) this.settling.settled()
+    if (entry !== undefined) this.log.added(batch, entry)
     // What was in the log was not looked at.
     if (isSweep) this.isSweepDue ||= this.isSomethingOld()
   }
 
-  /** Puts publications in their places. */
-  private settle(all: ReadonlyArray<LmdbLog.Logged>, swept: Array<Head>): void {
+  private settle(isSweep: boolean): void {
     const { age } = this.times
-    const oldest = new Map<Head, number>()
-    for (const { at, head, offset, time } of all) {
-      if (!oldest.has(head)) oldest.set(head, at)
-      head.written = { offset, time, at }
-    }
-    for (const { head, key, offset, record } of all) {
-      LmdbHistory.write(this.store, head, offset, record)
-      if (key !== undefined) this.keys.write(key)
-    }
-    this.log.remove()
-    for (const [head, at] of oldest) this.sweeper.published(head, at)
-    this.keys.expire(age)
-    const changed = new Set(oldest.keys())
-    if (this.maySweep) {
-      const { forgotten, heads, more } = this.sweeper.run(age)
-      this.isSweepDue = more || this.keys.isDue(age)
-      this.channels -= forgotten
-      for (const head of heads) {
-        // Not to be read again from the store before it says what was written now.
-        head.waiting++
-        swept.push(head)
-        changed.add(head)
-      }
-    }
-    for (const head of changed) this.store.heads.put(Buffer.from(head.name), Records.head(head))
+    this.settling.place(age)
+    if (!isSweep) return
+    const { forgotten, more } = this.settling.sweep(age)
+    this.isSweepDue = more
+    this.channels -= forgotten
   }
 
   private state(): Records.State {

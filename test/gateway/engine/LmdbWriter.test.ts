@@ -182,31 +182,35 @@ describe("LMDB writer: a key", () => {
 describe("LMDB writer: the log", () => {
   const countsOf = ({ logged, stored }: { readonly logged: number; readonly stored: number }) => ({ logged, stored })
 
-  it.effect("has all but so many in it, and is put in its place by the one that is too many", () =>
+  it.effect("has so many in it, and is put in its place by the one that is too many", () =>
     Effect.gen(function* () {
       const { control, engine, store } = yield* counted({ maxLogged: 5 })
-      for (let n = 1; n <= 4; n++) yield* publish(engine, draft("a", n))
-      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 0 })
-      assert.strictEqual(store.log.size(), 4)
-      yield* publish(engine, draft("a", 5))
-      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 5 })
-      assert.strictEqual(store.log.size(), 0)
-      assert.deepStrictEqual(values((yield* engine.read("a", everything)).publications), [1, 2, 3, 4, 5])
+      for (let n = 1; n <= 5; n++) yield* publish(engine, draft("a", n))
+      assert.deepStrictEqual(countsOf(control), { logged: 5, stored: 0 })
+      assert.strictEqual(store.log.size(), 5)
+      yield* publish(engine, draft("a", 6))
+      assert.deepStrictEqual(countsOf(control), { logged: 6, stored: 5 })
+      assert.strictEqual(store.log.size(), 1)
+      assert.deepStrictEqual(values((yield* engine.read("a", everything)).publications), [1, 2, 3, 4, 5, 6])
       yield* publishAll(
         engine,
-        [6, 7, 8, 9, 10].map((n) => draft("a", n)),
+        [7, 8, 9, 10].map((n) => draft("a", n)),
       )
-      assert.deepStrictEqual(countsOf(control), { logged: 4, stored: 10 })
+      assert.deepStrictEqual(countsOf(control), { logged: 7, stored: 5 })
+      yield* publish(engine, draft("a", 11))
+      assert.deepStrictEqual(countsOf(control), { logged: 8, stored: 10 })
     }),
   )
 
-  it.effect("has no more than 1 MiB in it", () =>
+  it.effect("has no more than 1 MiB in it before it is put in its place", () =>
     Effect.gen(function* () {
       const { control, engine } = yield* counted()
       const half = "x".repeat(512 * 1024)
       yield* publish(engine, draft("a", half))
       yield* publish(engine, draft("a", half))
-      assert.deepStrictEqual(countsOf(control), { logged: 1, stored: 2 })
+      assert.deepStrictEqual(countsOf(control), { logged: 2, stored: 0 })
+      yield* publish(engine, draft("a", 1))
+      assert.deepStrictEqual(countsOf(control), { logged: 3, stored: 2 })
     }),
   )
 
@@ -242,6 +246,35 @@ describe("LMDB writer: the log", () => {
       assert.deepStrictEqual(yield* page(6, 2, true), ["54", true])
       assert.deepStrictEqual(yield* page(5, 2, true), ["43", true])
       assert.deepStrictEqual(yield* page(1, 2, true), ["", false])
+    }),
+  )
+
+  it.effect("is put in its place without taking from readers what they may read until then", () =>
+    Effect.gen(function* () {
+      const { control, engine } = yield* counted({ maxLogged: 1, retention: () => ({ size: 1, ageMs: 600_000 }) })
+      for (let n = 1; n <= 3; n++) yield* publish(engine, draft("a", n))
+      let release = (): void => undefined
+      const before = control.transactions
+      control.held = new Promise((resolve) => {
+        release = resolve
+      })
+      const next = yield* Effect.forkChild(publish(engine, draft("a", 4)), { startImmediately: true })
+      const read = Effect.map(engine.read("a", everything), ({ position, prunedTo, publications }) => [
+        values(publications),
+        position.offset,
+        prunedTo,
+      ])
+      yield* until(() => control.transactions > before)
+      assert.deepStrictEqual(yield* read, [[3], 3, 2])
+      // It is in the store, and nobody was told yet.
+      let written: ReadonlyArray<unknown> = []
+      control.committed = () => {
+        written = Effect.runSync(read)
+      }
+      release()
+      yield* Fiber.join(next)
+      assert.deepStrictEqual(written, [[3], 3, 2])
+      assert.deepStrictEqual(yield* read, [[4], 4, 3])
     }),
   )
 
