@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import type { Engine, Range } from "../../../src/gateway/engine/Engine.ts"
+import type { Engine, Page, Range } from "../../../src/gateway/engine/Engine.ts"
 import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
 import * as MemoryEngine from "../../../src/gateway/engine/MemoryEngine.ts"
 import { freshDirectory } from "./directories.ts"
 import { draft, publish } from "./publishing.ts"
@@ -93,7 +95,23 @@ class Model {
   }
 }
 
-type Options = Omit<MemoryEngine.Options, "maxBytes"> & { readonly maxLogged: number }
+/** Every page that may begin or end wrongly. */
+const pages: ReadonlyArray<Range> = [undefined, 0, 1, 2, 3, 5, 8].flatMap((since) =>
+  [1, 2, 100].flatMap((limit) =>
+    [false, true].map((reverse) => ({
+      limit,
+      maxBytes: 1000,
+      reverse,
+      ...(since === undefined ? undefined : { since }),
+    })),
+  ),
+)
+
+interface Options extends Omit<MemoryEngine.Options, "maxBytes"> {
+  readonly maxLogged: number
+  /** Called while a transaction is made, and when it is written and nobody was answered yet. */
+  readonly during: () => void
+}
 type Open = (directory: string, options: Options) => Effect.Effect<Engine["Service"], unknown, Scope.Scope>
 
 /** Runs the steps on an engine and on the model; an engine that does not survive a restart is not restarted. */
@@ -108,8 +126,26 @@ const behavesAsModel = (
     const model = new Model(size)
     const heard: Array<string> = []
     let scope = yield* Scope.make()
+    let isPublishing = false
+    const misread: Array<unknown> = []
+    const pageOf = ({ more, position, prunedTo, publications }: Page) => ({
+      page: publications.map(({ data, offset }) => `${offset}=${data.type === "json" ? data.text : ""}`),
+      top: position.offset,
+      prunedTo,
+      more,
+    })
+    const during = () => {
+      for (const channel of isPublishing ? ["a", "b", "c"] : []) {
+        for (const asked of pages) {
+          const [read, right] = [pageOf(Effect.runSync(engine.read(channel, asked))), model.read(channel, asked)]
+          if (!Equal.equals(read, right)) misread.push({ channel, asked, read, right })
+        }
+      }
+    }
     const start = () =>
-      open(directory, { retention: () => ({ size, ageMs }), maxChannels, keys, maxLogged }).pipe(Scope.provide(scope))
+      open(directory, { retention: () => ({ size, ageMs }), maxChannels, keys, maxLogged, during }).pipe(
+        Scope.provide(scope),
+      )
     let engine = yield* start()
     const { epoch } = yield* engine.position("a")
     for (const each of steps) {
@@ -132,6 +168,7 @@ const behavesAsModel = (
         scope = yield* Scope.make()
         engine = yield* start()
       } else if (each.do === "publish") {
+        isPublishing = true
         const answers = yield* Effect.all(
           each.all.map(({ key, name: channel, value }) =>
             publish(
@@ -145,6 +182,8 @@ const behavesAsModel = (
           ),
           { concurrency: "unbounded" },
         )
+        isPublishing = false
+        assert.deepStrictEqual(misread, [])
         assert.deepStrictEqual(
           answers.map((answer) => {
             if (Result.isFailure(answer)) return answer.failure.reason
@@ -156,10 +195,9 @@ const behavesAsModel = (
       } else {
         const { since, ...rest } = each.range
         const asked: Range = since === undefined ? rest : { ...rest, since }
-        const { more, position, prunedTo, publications } = yield* engine.read(each.name, asked)
-        const page = publications.map(({ data, offset }) => `${offset}=${data.type === "json" ? data.text : ""}`)
-        assert.deepStrictEqual({ page, top: position.offset, prunedTo, more }, model.read(each.name, asked))
-        assert.strictEqual(position.epoch, epoch)
+        const page = yield* engine.read(each.name, asked)
+        assert.deepStrictEqual(pageOf(page), model.read(each.name, asked))
+        assert.strictEqual(page.position.epoch, epoch)
       }
     }
     assert.deepStrictEqual(heard, model.heard)
@@ -178,4 +216,21 @@ const check = (title: string, open: Open, survives: boolean, numRuns: number) =>
   })
 
 check("Memory engine", (_, options) => MemoryEngine.make(options), false, 300)
-check("LMDB engine", (directory, options) => LmdbEngine.make({ directory, ...options }), true, 40)
+check(
+  "LMDB engine",
+  (directory, { during, ...options }) =>
+    Effect.suspend(() => {
+      const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+      const commit: LmdbStore.LmdbStore["commit"] = async (batch, writes) => {
+        await store.commit(batch, () => {
+          const state = writes()
+          during()
+          return state
+        })
+        during()
+      }
+      return LmdbEngine.fromStore({ ...store, commit }, options)
+    }),
+  true,
+  40,
+)
