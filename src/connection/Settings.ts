@@ -45,7 +45,7 @@ export const current: Effect.Effect<Settings, never, Scope.Scope> = Effect.gen(f
     now,
     turn: new Turn(now),
     alarms: yield* Alarms.scoped(now),
-    decoding: FrameMemory.make(),
+    decoding: yield* FrameMemory.FrameMemory,
     intake: Intake.unlimited(),
   }
 })
