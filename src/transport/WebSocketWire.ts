@@ -166,6 +166,16 @@ export class WebSocketWire extends HandshakingWire {
 
   override finishUnsafe(): void {
     if (this.hasEnded) return
+    if (this.deflate === undefined) return this.finished()
+    // What is compressed may wait here for room, and the close frame behind it. An error of the receiver's is told as one.
+    this.receiver?.end((error?: unknown) => {
+      if (error == null) this.finished()
+    })
+  }
+
+  /** The peer's bytes have ended, and all of them were read. */
+  private finished(): void {
+    if (this.hasEnded) return
     if (!this.closeSent) return this.loseUnsafe(lostWith("WS_ERR_ABNORMAL_CLOSURE"))
     // It has heard the close frame, and has left without one of its own.
     super.finishUnsafe()

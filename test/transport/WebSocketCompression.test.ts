@@ -8,7 +8,7 @@ import * as WebSocketDeflate from "../../src/transport/WebSocketDeflate.ts"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import { frame as lengthPrefixed, frames as lengthPrefixedFrames } from "../support/frames.ts"
 import * as Sockets from "../support/websockets.ts"
-import { acceptOne, readBytes, turn, until } from "../support/wires.ts"
+import { acceptOne, readAll, readBytes, turn, until } from "../support/wires.ts"
 
 const maxMessageBytes = 10_000
 const offer = "permessage-deflate"
@@ -170,6 +170,41 @@ describe("compression", () => {
       assert.strictEqual(all.length, count * (4 + maxMessageBytes))
     }),
   )
+
+  it.live("that waits for room is read to its close frame, although the peer has left", () =>
+    Effect.gen(function* () {
+      const { client, wire } = yield* joined({ readBufferBytes: 2 * maxMessageBytes })
+      const body = Buffer.alloc(maxMessageBytes, "a")
+      const bodies = Array.from({ length: 50 }, () => body)
+      client.socket.end(Buffer.concat([...bodies.map(message), Sockets.frame(Buffer.from([3, 232]), { opcode: 8 })]))
+      yield* until(() => wire.pausedUnsafe())
+      for (let i = 0; i < 10; i++) yield* turn
+      assert.isTrue((yield* readAll(wire)).equals(lengthPrefixedFrames(...bodies)))
+      assert.deepStrictEqual(wire.heardUnsafe?.(), { code: 1000, message: "" })
+    }),
+  )
+
+  for (const [what, last, code] of [
+    ["without a close frame loses the wire", message("last"), "WS_ERR_ABNORMAL_CLOSURE"],
+    [
+      "with a message that is none breaks a rule",
+      Sockets.frame(Buffer.from([255]), { opcode: 2, rsv: 4 }),
+      "WS_ERR_INVALID_COMPRESSED_DATA",
+    ],
+  ] as const) {
+    it.live(`that waits for room and ends ${what}, when it was read`, () =>
+      Effect.gen(function* () {
+        const { client, wire } = yield* joined({ readBufferBytes: maxMessageBytes })
+        const body = Buffer.alloc(maxMessageBytes)
+        client.socket.end(Buffer.concat([message(body), message(body), last]))
+        yield* until(() => wire.pausedUnsafe())
+        for (let i = 0; i < 10; i++) yield* turn
+        yield* readBytes(wire, 2 * (4 + body.length))
+        if (code === "WS_ERR_ABNORMAL_CLOSURE") yield* readBytes(wire, 4 + 4)
+        assert.propertyVal(yield* failureOf(wire), "code", code)
+      }),
+    )
+  }
 
   it.live("without an agreement breaks a rule", () =>
     Effect.gen(function* () {
