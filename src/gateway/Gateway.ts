@@ -204,16 +204,16 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
     expiry: Expiry.make(now),
     maxSubscriptions: maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions,
     engineTimeoutMs,
-    sessionTtlMs,
+    sessionTtlMs: finite(sessionTtlMs),
     heartbeat: {
-      intervalMs: Duration.toMillis(heartbeat.interval),
-      timeoutMs: Duration.toMillis(heartbeat.timeout),
+      intervalMs: finite(Duration.toMillis(heartbeat.interval)),
+      timeoutMs: finite(Duration.toMillis(heartbeat.timeout)),
     },
     limits: {
       frameBytes: maxClientFrameBytes,
-      subscriptions: maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions,
-      commandsPerSecond,
-      outboxBytes: outbox.maxBytes,
+      subscriptions: finite(maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions),
+      commandsPerSecond: finite(commandsPerSecond),
+      outboxBytes: finite(outbox.maxBytes),
     },
     server: { ...options.server, node: random.take(6) },
     now,
@@ -229,3 +229,6 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   }).pipe(Effect.catch(({ message }) => Effect.die(new Error(`revocations could not be read: ${message}`))))
   return shared
 })
+
+/** What is not limited, as clients are told it: JSON has no infinity. */
+const finite = (limit: number): number => Math.min(limit, Number.MAX_SAFE_INTEGER)

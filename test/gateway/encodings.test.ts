@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Heartbeat from "../../src/connection/Heartbeat.ts"
+import * as Outbox from "../../src/connection/Outbox.ts"
 import * as Data from "../../src/gateway/protocol/Data.ts"
 import { type Client, codeOf, gateway, lastOf, type Message } from "../support/clients.ts"
 import { frame } from "../support/frames.ts"
@@ -7,13 +11,15 @@ import { frame } from "../support/frames.ts"
 const connect = { type: "connect", id: 1, version: 1 }
 
 /** A gateway and a connected client of each encoding. */
-const both = Effect.gen(function* () {
-  const { connect: connectJson, dialProtobuf } = yield* gateway()
+const bothOf = Effect.fnUntraced(function* (...args: Parameters<typeof gateway>) {
+  const { connect: connectJson, dialProtobuf } = yield* gateway(...args)
   const json = yield* connectJson()
   const protobuf = yield* dialProtobuf
   const connected = (yield* protobuf.ask(connect)) as Message
   return { json, protobuf: { ...protobuf, connected } }
 })
+
+const both = bothOf()
 
 /** Without what differs every time. */
 const heard = (client: Client) =>
@@ -45,6 +51,26 @@ describe("a client's first body", () => {
       const { json, protobuf } = yield* both
       const shape = (message: Message): object => ({ ...message, connection: "", session: "", time: 0 })
       assert.deepStrictEqual(shape(protobuf.connected), shape(json.connected))
+    }),
+  )
+
+  it.effect("is answered in both with the largest number in place of what is not limited", () =>
+    Effect.gen(function* () {
+      const unlimited = Layer.merge(
+        Heartbeat.layer({ interval: Duration.infinity, timeout: Duration.infinity }),
+        Outbox.layer({ maxBytes: Infinity }),
+      )
+      const { json, protobuf } = yield* bothOf(
+        { commandsPerSecond: Infinity, maxSubscriptions: Infinity, sessionTtl: Duration.infinity },
+        { settings: unlimited },
+      )
+      const largest = Number.MAX_SAFE_INTEGER
+      for (const { heartbeat, limits, session } of [json.connected, protobuf.connected]) {
+        assert.deepStrictEqual(heartbeat, { intervalMs: largest, timeoutMs: largest })
+        const all = { subscriptions: largest, commandsPerSecond: largest, outboxBytes: largest }
+        assert.deepStrictEqual(limits, { frameBytes: 65_536, ...all })
+        assert.propertyVal(session, "ttlMs", largest)
+      }
     }),
   )
 
