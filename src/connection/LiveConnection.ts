@@ -93,7 +93,7 @@ export class LiveConnection<In, Out>
   }
 
   get batch(): Batch<In> {
-    return this.#reader.batch
+    return this.#reader
   }
 
   get receive(): Pull.Pull<In, ConnectionError> {

@@ -5,6 +5,7 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import type * as Pull from "effect/Pull"
 import type { Sieve, TransportError, Wire } from "../transport/Transport.ts"
 import type * as Alarms from "./Alarms.ts"
@@ -27,15 +28,19 @@ export interface ReaderOwner<In> extends InboxOwner<In> {
 /** A batch of messages; fails with the reason why there are no more. */
 export type Batch<In> = Pull.Pull<Arr.NonEmptyReadonlyArray<In>, ConnectionError>
 
-/** What one peer sends. */
-export class Reader<In> implements Sieve, Alarms.Alarm {
+/**
+ * What one peer sends. Run as an Effect it is the next batch: what one read brought, or what `one` has left of it. Every
+ * connection keeps one, so it is that and an alarm itself, instead of holding an object and a function for each.
+ */
+export class Reader<In>
+  extends Effectable.Class<Arr.NonEmptyReadonlyArray<In>, ConnectionError | Cause.Done>
+  implements Sieve, Alarms.Alarm
+{
   readonly inbox: Inbox<In>
   /** Whether the peer has sent FIN. */
   peerEnded = false
 
   readonly #owner: ReaderOwner<In>
-  /** Goes on when bytes have arrived: made once, run for every read. */
-  #wait: Batch<In> | undefined
   /** When the first read began; NaN before. Nobody is late before anybody listens. */
   #listensSince = NaN
   /** As an alarm it rings when the peer is late; it is set only while the peer owes something. */
@@ -50,6 +55,7 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
   #arrivingSince = 0
 
   constructor(owner: ReaderOwner<In>) {
+    super()
     this.#owner = owner
     this.inbox = new Inbox(owner)
     owner.wire.arrived?.sieveWith(this)
@@ -57,10 +63,7 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
     owner.settings.intake.growUnsafe(owner.wire.unreadUnsafe())
   }
 
-  /** The next batch: what one read brought, or what `one` has left of it. */
-  readonly batch: Batch<In> = Effect.suspend(() => this.#next())
-
-  #next(): Batch<In> {
+  override asEffect(): Batch<In> {
     if (this.#rest !== undefined) {
       const rest = this.#rest.toReversed()
       this.#rest = undefined
@@ -87,7 +90,7 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
     if (chunks !== undefined) return this.#received(chunks)
     if (arrived !== undefined && !arrived.ended) {
       this.#owner.restsUnsafe()
-      return (this.#wait ??= arrived.wait(this.batch))
+      return arrived.wait(this)
     }
     return Effect.matchCauseEffect(wire.pull, {
       onSuccess: (chunks) => this.#received(chunks),
@@ -98,7 +101,7 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
   /** The next message. */
   get one(): Pull.Pull<In, ConnectionError> {
     return Effect.suspend(() => {
-      if (this.#rest === undefined) return Effect.map(this.batch, (messages) => this.#firstOf(messages))
+      if (this.#rest === undefined) return Effect.map(this, (messages) => this.#firstOf(messages))
       const next = this.#rest.pop() as In
       if (this.#rest.length === 0) this.#rest = undefined
       return Effect.succeed(next)
@@ -174,7 +177,7 @@ export class Reader<In> implements Sieve, Alarms.Alarm {
   }
 
   #deliver(messages: Array<In>): Batch<In> {
-    return Arr.isArrayNonEmpty(messages) ? Effect.succeed(messages) : this.batch
+    return Arr.isArrayNonEmpty(messages) ? Effect.succeed(messages) : this
   }
 
   #fail(reason: CloseReason.CloseReason): Effect.Effect<never, ConnectionError> {
