@@ -29,7 +29,7 @@ export interface Alarm {
 
 /** An alarm that is not set. */
 export const make = (ringUnsafe: (now: number) => void): Alarm => ({
-  deadline: Infinity,
+  deadline: 0,
   slot: DeadlineQueue.noSlot,
   ringUnsafe,
 })
@@ -55,14 +55,15 @@ export class Alarms {
     return this.#queue.size()
   }
 
-  /** Sets the alarm to a time, instead of the one it had. One that is infinite never rings. */
-  set(alarm: Alarm, at: number): void {
+  /** Sets the alarm to a time, whole milliseconds, instead of the one it had. One that is infinite never rings. */
+  set(alarm: Alarm, time: number): void {
+    const at = Math.ceil(time)
     if (alarm.slot !== DeadlineQueue.noSlot) {
       if (alarm.deadline === at) return
       this.#queue.remove(alarm)
     }
-    alarm.deadline = at
     if (at === Infinity) return
+    alarm.deadline = at
     this.#queue.add(alarm)
     this.#arm()
   }

@@ -74,13 +74,13 @@ const nothingOwed = -1
 
 /** The watch over one peer: an alarm, set to when silence would have lasted for too long. */
 export class Watch implements Alarm {
-  deadline = Infinity
+  deadline = 0
   slot = noSlot
 
   readonly #pulse: Pulse
   readonly #shared: Shared
   #intervalMs: number
-  #probedAt = -Infinity
+  #probedAt = 0
   /** What had come when the peer was probed, while its answer is waited for. */
   #receivedBefore = nothingOwed
 
@@ -88,7 +88,7 @@ export class Watch implements Alarm {
   constructor(pulse: Pulse, shared: Shared, draw: number) {
     this.#pulse = pulse
     this.#shared = shared
-    this.#intervalMs = Duration.toMillis(shared.heartbeat.interval) * (1 + heartbeatJitter * (2 * draw - 1))
+    this.#intervalMs = Math.round(Duration.toMillis(shared.heartbeat.interval) * (1 + heartbeatJitter * (2 * draw - 1)))
     this.#look(shared.now())
   }
 
@@ -135,7 +135,7 @@ export interface Heard extends Pick<Pulse, "receivedBytes" | "isExcused" | "prob
  * side is busy, it shows by heartbeats of its own that it lives.
  */
 export class Listening implements Alarm {
-  deadline = Infinity
+  deadline = 0
   slot = noSlot
 
   readonly #heard: Heard

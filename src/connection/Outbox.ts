@@ -88,8 +88,8 @@ export class Outbox implements Flushable {
   /** The last frame is taken whatever waits already: it has room reserved. */
   #sealing = false
   /** When the oldest frame that waits here came, and the oldest one of those given to a wire that has not sent them. */
-  #oldestQueuedAt = Infinity
-  #oldestUnsentAt = Infinity
+  #oldestQueuedAt: number | undefined
+  #oldestUnsentAt = 0
   #room: Deferred.Deferred<void> | undefined
   /** Bytes ever given to the wire. */
   #givenBytes = 0
@@ -202,10 +202,10 @@ export class Outbox implements Flushable {
     const unsentBytes = wire.unsentUnsafe()
     if (!hasRoom) {
       this.#blocked = true
-      this.#oldestUnsentAt = Math.min(this.#oldestQueuedAt, this.sentAt)
+      this.#oldestUnsentAt = this.#oldestQueuedAt ?? this.sentAt
       this.#owner.fork(Effect.raceFirst(this.#catchUp, this.#watch))
     } else if (unsentBytes > 0 && !this.#sealed) this.#watchRest()
-    this.#oldestQueuedAt = Infinity
+    this.#oldestQueuedAt = undefined
     // Last, since it may be the end of this connection.
     if (unsentBytes > 0) settings.intake.growUnsafe(Math.min(unsentBytes, givenBytes))
   }
@@ -228,7 +228,7 @@ export class Outbox implements Flushable {
       this.#owner.closeUnsafe(CloseReason.SlowConsumer({ limit: "bytes", allowed, observed }))
       return false
     }
-    if (this.#oldestQueuedAt === Infinity) this.#oldestQueuedAt = this.#owner.settings.now()
+    this.#oldestQueuedAt ??= this.#owner.settings.now()
     return true
   }
 

@@ -41,10 +41,10 @@ export class Reader<In>
   peerEnded = false
 
   readonly #owner: ReaderOwner<In>
-  /** When the first read began; NaN before. Nobody is late before anybody listens. */
-  #listensSince = NaN
+  /** When the first read began; negative before. Nobody is late before anybody listens. */
+  #listensSince = -1
   /** As an alarm it rings when the peer is late; it is set only while the peer owes something. */
-  deadline = Infinity
+  deadline = 0
   slot = noSlot
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
   #rest: Array<In> | undefined
@@ -74,7 +74,7 @@ export class Reader<In>
     const heldMs = this.inbox.heldMs
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
     if (this.inbox.failure !== undefined) return this.#fail(this.inbox.failure)
-    if (Number.isNaN(this.#listensSince)) this.#listen()
+    if (this.#listensSince < 0) this.#listen()
     return this.#read()
   }
 
