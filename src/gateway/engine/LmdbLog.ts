@@ -3,6 +3,7 @@
  * another page, so that a transaction of fifty channels writes a hundred pages in a hundred places; this one writes three.
  * Puts nothing in its place: `LmdbSettling` does, with many transactions at once, which are removed here by the same one.
  */
+import { crc32 } from "node:zlib"
 import type { Publication } from "./Engine.ts"
 import type { Head, LmdbHeads } from "./LmdbHeads.ts"
 import type { AddedKey } from "./LmdbKeys.ts"
@@ -19,6 +20,9 @@ const maxLoggedBytes = 1024 * 1024
 
 /** Bytes of a publication beside its data, mostly. A guess that is too small costs a copy. */
 const usualBytes = 192
+
+/** Where a record has the sum of the bytes behind it: one that was cut off between two publications would look whole. */
+const [sumAt, sumEnd] = [1, 9]
 
 /** A publication that has its offset. */
 export interface Placed {
@@ -101,8 +105,8 @@ export class LmdbLog {
 
 /** The record of a transaction. */
 export const encode = (placed: ReadonlyArray<Placed>): Entry => {
-  const size = placed.reduce((sum, { publication }) => sum + usualBytes + Publications.byteLength(publication), 1)
-  const out = new Out(size)
+  const size = placed.reduce((sum, { publication }) => sum + usualBytes + Publications.byteLength(publication), sumEnd)
+  const out = new Out(size).number(0)
   const starts: Array<readonly [start: number, end: number]> = []
   for (const { at, head, key, publication } of placed) {
     out.text(head.name).number(head.id).text(head.epoch).number(publication.offset)
@@ -111,6 +115,7 @@ export const encode = (placed: ReadonlyArray<Placed>): Entry => {
     if (key !== undefined) out.text(key.id).nested(() => Records.writeKeyUse(out, key.use))
   }
   const bytes = out.done()
+  bytes.writeDoubleBE(crc32(bytes.subarray(sumEnd)), sumAt)
   const all = placed.map(({ at, head, key, publication: { offset, time } }, index): Logged => {
     const [start, end] = starts[index]!
     return { head, offset, time, at, key, record: bytes.subarray(start, end) }
@@ -122,6 +127,9 @@ export const encode = (placed: ReadonlyArray<Placed>): Entry => {
 const decode = (bytes: Buffer, heads: LmdbHeads): ReadonlyArray<Logged> => {
   const reader = new In(bytes)
   const all: Array<Logged> = []
+  if (reader.number() !== crc32(reader.rest())) {
+    throw new RecordError(`a record of ${bytes.length} bytes is not as it was written`)
+  }
   while (!reader.isAtEnd) {
     const [name, id, epoch, offset] = [reader.text(), reader.number(), reader.text(), reader.number()]
     const record = reader.nested()

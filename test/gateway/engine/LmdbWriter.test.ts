@@ -344,20 +344,45 @@ describe("LMDB writer: the log", () => {
     }),
   )
 
-  it.effect("that cannot be read makes the directory a damaged one", () =>
+  it.effect("whose bytes are not as they were written makes the directory a damaged one", () =>
     Effect.gen(function* () {
-      const directory = yield* freshDirectory
-      const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
-      yield* Effect.promise(async () => {
-        await store.commit(1, () => {
-          store.log.put(Records.sorted(1), Buffer.from([1, 0]))
-          return store.state
+      /** What a start says of a log of two publications after that was done to its record. */
+      const startAfter = Effect.fnUntraced(function* (damage: (record: Buffer, endOfFirst: number) => Buffer) {
+        const directory = yield* freshDirectory
+        const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+        const heads = new LmdbHeads.LmdbHeads(store, retention)
+        const head = heads.add("a", 0, "e")
+        const data = { type: "json", text: "12345" } as const
+        const { all, bytes } = LmdbLog.encode(
+          [1, 2].map((offset) => ({
+            head,
+            publication: { offset, previous: offset - 1, time: 0, data },
+            at: 0,
+            key: undefined,
+          })),
+        )
+        const endOfFirst = all[0]!.record.byteOffset + all[0]!.record.length + 1 - bytes.byteOffset
+        yield* Effect.promise(async () => {
+          await store.commit(1, () => {
+            store.log.put(Records.sorted(1), damage(bytes, endOfFirst))
+            return store.state
+          })
+          await store.close(true)
         })
-        await store.close(true)
+        return yield* Effect.scoped(LmdbEngine.make({ directory, retention })).pipe(
+          Effect.match({ onSuccess: () => "whole", onFailure: ({ message, reason }) => `${reason}: ${message}` }),
+        )
       })
-      const error = yield* Effect.flip(Effect.scoped(LmdbEngine.make({ directory, retention })))
-      assert.strictEqual(error.reason, "Damaged")
-      assert.include(error.message, "a record of 2 bytes is cut off")
+      const cut = (record: Buffer, endOfFirst: number) => record.subarray(0, endOfFirst)
+      const flip = (at: number) => (record: Buffer) => {
+        record[record.length + at]! ^= 1
+        return record
+      }
+      assert.strictEqual(yield* startAfter((record) => record), "whole")
+      for (const damage of [cut, flip(-2), flip(-60)]) {
+        assert.match(yield* startAfter(damage), /^Damaged: .* a record of \d+ bytes is not as it was written/)
+      }
+      assert.match(yield* startAfter((record) => record.subarray(0, 2)), /^Damaged: .* a record of 2 bytes is cut off/)
     }),
   )
 })
