@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
@@ -13,7 +14,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
-import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded, ResponseChunkEncoded } from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import { SocketCloseError, SocketOpenError, SocketReadError } from "effect/socket/Socket"
 import type * as Codec from "../codec/Codec.ts"
@@ -60,6 +61,8 @@ interface Link {
   readonly connection: RpcConnection
   readonly parser: RpcFrames.Parser
   readonly calls: Map<string | number, number>
+  /** Chunks of Streams that wait for their readers, by their calls. */
+  readonly waiting: Map<string | number, Fiber.Fiber<void>>
   isLeft: boolean
 }
 
@@ -70,6 +73,7 @@ export const make = (
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (write, clientIds) {
       const serialization = yield* RpcSerialization.RpcSerialization
+      const scope = yield* Effect.scope
       const hooks = yield* Effect.serviceOption(RpcClient.ConnectionHooks)
       let link: Link | undefined
       /** Where calls go: to the connection that there is, to the one that there will be, or nowhere for the time being. */
@@ -105,11 +109,26 @@ export const make = (
           )
         })
 
+      /**
+       * Hands a chunk on, beside the connection, which reads on: what the reader of a Stream does may wait for another call.
+       * A server sends the next one when it hears that this one was taken; one that does not is waited for.
+       */
+      const take = (from: Link, client: number, chunk: ResponseChunkEncoded): Effect.Effect<void> => {
+        const { requestId } = chunk
+        const before = from.waiting.get(requestId)
+        if (before !== undefined) return Effect.flatMap(Fiber.await(before), () => take(from, client, chunk))
+        return Effect.map(Effect.forkIn(write(client, chunk), scope, { startImmediately: true }), (taken) => {
+          if (taken.pollUnsafe() !== undefined) return
+          from.waiting.set(requestId, taken)
+          taken.addObserver(() => void from.waiting.delete(requestId))
+        })
+      }
+
       const receive = (from: Link, response: FromServerEncoded): Effect.Effect<void> => {
         if (response._tag === "Exit" || response._tag === "Chunk") {
           const client = from.calls.get(response.requestId)
           if (client === undefined) return Effect.void
-          if (response._tag === "Chunk") return write(client, response)
+          if (response._tag === "Chunk") return take(from, client, response)
           from.calls.delete(response.requestId)
           return Effect.andThen(
             write(client, response),
@@ -125,7 +144,13 @@ export const make = (
       }
 
       const converse = Effect.fnUntraced(function* (connection: RpcConnection) {
-        const fresh: Link = { connection, parser: serialization.makeUnsafe(), calls: new Map(), isLeft: false }
+        const fresh: Link = {
+          connection,
+          parser: serialization.makeUnsafe(),
+          calls: new Map(),
+          waiting: new Map(),
+          isLeft: false,
+        }
         up(fresh)
         if (Option.isSome(hooks)) yield* hooks.value.onConnect
         yield* Effect.flatMap(connection.batch, (bodies) =>

@@ -250,6 +250,88 @@ describe("a handler that dies", () => {
   )
 })
 
+describe("a Stream that is read slowly", () => {
+  it.effect("holds up no other call, and comes to its end", () =>
+    Effect.gen(function* () {
+      const { client, record } = yield* serve(memory)
+      const calls = yield* client()
+      const go = Deferred.makeUnsafe<void>()
+      const slow = yield* started(Stream.runCollect(Stream.tap(calls.count({ to: 100 }), () => Deferred.await(go))))
+      yield* settled
+      // As many as wait at its reader's, 16, and one or two on their way.
+      assert.isBelow(record.produced, 20)
+      assert.strictEqual(yield* calls.add({ a: 1, b: 2 }), 3)
+      assert.deepStrictEqual(
+        yield* Stream.runCollect(calls.count({ to: 50 })),
+        Array.from({ length: 50 }, (_, i) => i + 1),
+      )
+      yield* Deferred.succeed(go, undefined)
+      assert.deepStrictEqual(
+        yield* Fiber.join(slow),
+        Array.from({ length: 100 }, (_, i) => i + 1),
+      )
+    }),
+  )
+
+  it.effect("may be read by who calls for each of its values", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory)
+      const calls = yield* client()
+      const twice = Stream.mapEffect(calls.count({ to: 100 }), (n) =>
+        // The first one lets the others gather at the reader's.
+        Effect.andThen(n === 1 ? Effect.repeat(settled, { times: 4 }) : Effect.void, calls.add({ a: n, b: n })),
+      )
+      assert.deepStrictEqual(
+        yield* Stream.runCollect(twice),
+        Array.from({ length: 100 }, (_, i) => 2 * (i + 1)),
+      )
+    }),
+  )
+
+  it.effect("fails when its connection is lost", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* serve(memory)
+      const calls = yield* client()
+      const go = Deferred.makeUnsafe<void>()
+      const slow = yield* started(
+        failureOf(Stream.runDrain(Stream.tap(calls.count({ to: 100 }), () => Deferred.await(go)))),
+      )
+      yield* settled
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      yield* settled
+      yield* Deferred.succeed(go, undefined)
+      assert.strictEqual((yield* Fiber.join(slow)).tag, "SocketCloseError")
+    }),
+  )
+
+  it.effect("of a server that does not wait is read no faster than it may be, and loses nothing", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory)
+      const pushing = yield* played
+      const calls = yield* client({ dial: pushing.dial })
+      const go = Deferred.makeUnsafe<void>()
+      const slow = yield* started(Stream.runCollect(Stream.tap(calls.count({ to: 40 }), () => Deferred.await(go))))
+      yield* settled
+      const peer = yield* listen(pushing.accepted())
+      yield* settled
+      const { id: requestId } = JSON.parse(peer.heard[0]!) as { readonly id: number }
+      for (let n = 0; n < 40; n += 10) {
+        const values = Array.from({ length: 10 }, (_, i) => n + i)
+        peer.say(JSON.stringify({ _tag: "Chunk", requestId, values }))
+      }
+      peer.say(JSON.stringify({ _tag: "Exit", requestId, exit: { _tag: "Success", value: null } }))
+      yield* settled
+      yield* Deferred.succeed(go, undefined)
+      assert.deepStrictEqual(
+        yield* Fiber.join(slow),
+        Array.from({ length: 40 }, (_, i) => i),
+      )
+      // It would not answer the goodbye.
+      peer.wire.abortUnsafe()
+    }),
+  )
+})
+
 describe("two sides of different serializations", () => {
   it.effect("part, and the call fails", () =>
     Effect.gen(function* () {
