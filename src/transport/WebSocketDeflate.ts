@@ -61,6 +61,9 @@ export const deflate = (body: Uint8Array, { windowBits }: Agreed): Uint8Array | 
   return bytes.length - tail.length < body.length ? bytes.subarray(0, -tail.length) : undefined
 }
 
+/** How long a message of so many bytes may be at most once it is compressed, by whatever settings: zlib's own bound. */
+export const boundOf = (bytes: number): number => bytes + Math.ceil(bytes / 8) + Math.ceil(bytes / 64) + 7
+
 /** The message of what was compressed. Throws where it is none, and `RangeError` where it would be longer than `maxBytes`. */
 export const inflateUnsafe = (pieces: ReadonlyArray<Uint8Array>, maxBytes: number): Buffer =>
   inflateRawSync(Buffer.concat([...pieces, tail]), { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: maxBytes })

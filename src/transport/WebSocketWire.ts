@@ -24,7 +24,7 @@ import {
   TransportError,
   WireViolated,
 } from "./Transport.ts"
-import type * as Deflate from "./WebSocketDeflate.ts"
+import * as Deflate from "./WebSocketDeflate.ts"
 import * as Frames from "./WebSocketFrames.ts"
 import * as WsParts from "./WsParts.ts"
 
@@ -97,7 +97,8 @@ export class WebSocketWire extends HandshakingWire {
     const inflating = agreed.deflate && new Inflating({ maxMessageBytes, isFull: () => this.arrived.paused })
     this.receiver = new WsParts.Receiver({
       isServer: side === "server",
-      maxPayload: maxMessageBytes,
+      // Noise grows when it is compressed, and clients send it so. What is not compressed is judged when it is taken.
+      maxPayload: inflating === undefined ? maxMessageBytes : Deflate.boundOf(maxMessageBytes),
       maxFragments: maxPieces,
       maxBufferedChunks: maxPieces,
       extensions: inflating === undefined ? {} : { "permessage-deflate": inflating },
@@ -185,6 +186,10 @@ export class WebSocketWire extends HandshakingWire {
   private take(data: Buffer, isBinary: boolean): void {
     if (this.hasEnded) return
     if (isBinary !== (this.kind === "binary")) return this.violated("WS_ERR_WRONG_KIND", wrongKind(this.kind))
+    const { maxMessageBytes } = this.options
+    if (data.length > maxMessageBytes) {
+      return this.violated("WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", tooLong(maxMessageBytes))
+    }
     this.bodies.push(data)
     // What was compressed comes later than the read that it came in.
     if (!this.isReading) this.deliver()
@@ -254,5 +259,7 @@ const statusOf = (code: string): number => {
 }
 
 const wrongKind = (kind: Agreed["kind"]): Error => new Error(`messages are ${kind} here, by what was agreed on`)
+
+const tooLong = (maxMessageBytes: number): Error => new Error(`a message of more than ${maxMessageBytes} bytes`)
 
 const tooManyPings = (): Error => new Error(`more than ${maxControlFramesPerSecond} pings and pongs in a second`)

@@ -139,6 +139,31 @@ describe("compression", () => {
     }),
   )
 
+  it.live(
+    "may be longer than the longest message on the wire, where it made it grow; what is sent as it is may not",
+    () =>
+      Effect.gen(function* () {
+        const { client, wire } = yield* joined()
+        const noise = randomBytes(maxMessageBytes)
+        const grown = deflateRawSync(noise, { finishFlush, memLevel: 1, windowBits: 9 }).subarray(0, -4)
+        assert.isAbove(grown.length, maxMessageBytes)
+        client.socket.write(Sockets.frame(grown, { opcode: 2, rsv: 4 }))
+        client.socket.write(Sockets.frame(noise, { opcode: 2 }))
+        client.socket.write(Sockets.frame(Buffer.alloc(maxMessageBytes + 1), { opcode: 2 }))
+        const expected = lengthPrefixedFrames(noise, noise)
+        assert.isTrue((yield* readBytes(wire, expected.length)).equals(expected))
+        const reason = yield* failureOf(wire)
+        assert.deepInclude(reason, {
+          _tag: "WireViolated",
+          rule: "tooLarge",
+          code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH",
+        })
+        wire.endUnsafe()
+        yield* client.ended
+        assert.strictEqual(Sockets.codeOf(client.received()), 1009)
+      }),
+  )
+
   it("is given up as soon as it is too long, and not when all of it is there", () => {
     const bomb = compressed(Buffer.alloc(maxMessageBytes + 1))
     const inflate = (maxBytes: number) => WebSocketDeflate.inflateUnsafe([bomb], maxBytes).length
