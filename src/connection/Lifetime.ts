@@ -95,13 +95,16 @@ export const makeUnsafe = <In, Out, R>(
   owner: Owner,
 ): Lifetime => new Running(options, handler as Handler<In, Out, never>, services, owner)
 
-class Running<In, Out> implements Lifetime, LiveOwner {
+const emptyScope: Scope.State.Empty = { _tag: "Empty" }
+
+/** It is the handler's Scope itself, closed with what the handler ended with: one is there for every connection. */
+class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
+  state: Scope.Scope["state"] = emptyScope
+
   readonly #options: Options<In, Out>
   readonly #handler: Handler<In, Out, never>
   readonly #services: Context.Context<never>
   readonly #owner: Owner
-  /** The handler's, closed with what it ended with. */
-  readonly #handling = Scope.makeUnsafe()
   #main: Fiber.Fiber<unknown, unknown> | undefined
   /** The end of the handler's scope, if something waits in it. */
   #tidying: Fiber.Fiber<void> | undefined
@@ -122,8 +125,24 @@ class Running<In, Out> implements Lifetime, LiveOwner {
     this.#owner = owner
   }
 
+  get "~effect/Scope"() {
+    return "~effect/Scope" as const
+  }
+
+  get "~effect/Scope/Closeable"() {
+    return "~effect/Scope/Closeable" as const
+  }
+
+  get strategy() {
+    return "sequential" as const
+  }
+
+  get parent() {
+    return undefined
+  }
+
   startUnsafe(): void {
-    const services = Context.add(this.#services, Scope.Scope, this.#handling)
+    const services = Context.add(this.#services, Scope.Scope, this)
     const { wire } = this.#options
     this.#main = Effect.runForkWith(services)(Effect.flatMap(wire.opened, (tls) => this.#open(tls)))
     this.#main.addObserver((exit) => this.#mainEnded(exit))
@@ -160,7 +179,7 @@ class Running<In, Out> implements Lifetime, LiveOwner {
   }
 
   #mainEnded(exit: Exit.Exit<unknown, unknown>): void {
-    const tidy = Scope.closeUnsafe(this.#handling, exit)
+    const tidy = Scope.closeUnsafe(this, exit)
     if (tidy === undefined) return this.#handled(exit)
     this.#tidying = Effect.runForkWith(this.#services)(tidy, { uninterruptible: true })
     this.#tidying.addObserver((tidied) => this.#handled(Exit.isFailure(tidied) ? tidied : exit))
