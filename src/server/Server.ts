@@ -98,14 +98,20 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
   /** A connection with a seat. One object instead of a closure for each thing that happens to it. */
   class Seated implements Lifetime.Options<In, Out> {
     readonly id = ++lastId
-    readonly protocol = protocol
-    readonly settings = settings
     readonly wire: Wire
     readonly acceptedAt: number
 
     constructor(wire: Wire, acceptedAt: number) {
       this.wire = wire
       this.acceptedAt = acceptedAt
+    }
+
+    get protocol(): Protocol<In, Out> {
+      return protocol
+    }
+
+    get settings(): Settings.Settings {
+      return settings
     }
 
     onOpenedUnsafe(connection: Connection<In, Out>): void {
