@@ -30,7 +30,7 @@ export interface Options {
 }
 
 /** Runs it, and prints it. */
-export const run = (options: Options): Effect.Effect<void, CommandFailed | Output.OutputClosed, Stdio.Stdio> =>
+export const run = (options: Options): Effect.Effect<void, CommandFailed | Output.Failure, Stdio.Stdio> =>
   Effect.gen(function* () {
     const { format, plan, way } = options
     const assertions = yield* conditionsOf(options)
@@ -52,7 +52,7 @@ export const run = (options: Options): Effect.Effect<void, CommandFailed | Outpu
       format === "json" ? Shown.json(report, broken) : format === "csv" ? Shown.csv(report) : Shown.table(report)
     yield* Output.lines([text])
     if (broken.length > 0) return yield* rejected(broken.map(Assertion.describe).join("; "))
-  }).pipe(Effect.raceFirst(Output.closed))
+  })
 
 /** As of every command that talks to a gateway. */
 const exitCodeOf = ({ ending }: LoadFailed): number => {

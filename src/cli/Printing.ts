@@ -32,7 +32,7 @@ export const flags = {
 }
 
 /** Prints some items of channels. */
-export type Printer = (items: ReadonlyArray<Item>) => Effect.Effect<void>
+export type Printer = (items: ReadonlyArray<Item>) => Effect.Effect<void, Output.Failure>
 
 /** The printer that the flags ask for. */
 export const make = Effect.fnUntraced(function* (given: {
@@ -65,7 +65,10 @@ export const jsonOf = ({ data, ...publication }: Publication): object => ({
 })
 
 const printing =
-  (look: Look.Look, print: (publications: ReadonlyArray<Publication>) => Effect.Effect<void>): Printer =>
+  (
+    look: Look.Look,
+    print: (publications: ReadonlyArray<Publication>) => Effect.Effect<void, Output.Failure>,
+  ): Printer =>
   (items) =>
     Effect.andThen(
       Effect.forEach(items, (item) => tell(look, item), { discard: true }),

@@ -2,6 +2,7 @@
  * `longline reply`: answers the requests for a service, with themselves, with always the same, or with what a program makes
  * of them. Runs no more programs at a time than it is told, and gives no request to a shell but on standard input.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
@@ -48,10 +49,13 @@ export const command = Command.make("reply", flags, (given) =>
         : Output.lines([Look.safe(look, `${service} ${PayloadText.format(data)}`)])
     yield* Talk.run(gateway, (client) =>
       Effect.gen(function* () {
-        yield* client.serve(service, (request) => Effect.andThen(print(request), answer(request)))
+        const over = yield* Deferred.make<never, Output.Failure>()
+        const printed = (request: Request) =>
+          Effect.catch(print(request), (error) => Effect.andThen(Deferred.fail(over, error), Effect.never))
+        yield* client.serve(service, (request) => Effect.andThen(printed(request), answer(request)))
         if (json) yield* Output.json({ type: "serving", service })
         else if (look.isTerminal) yield* complain(`serving ${service}`)
-        return yield* Effect.never
+        return yield* Deferred.await(over)
       }).pipe(Effect.scoped),
     )
   }),

@@ -12,7 +12,6 @@ import type * as ClientEvent from "../client/ClientEvent.ts"
 import { type CommandFailed, complain, failed } from "./Complaint.ts"
 import * as Setting from "../gateway/config/Setting.ts"
 import * as Gateways from "./Gateways.ts"
-import * as Output from "./Output.ts"
 import { version } from "./Version.ts"
 
 /** The exit codes beside those of any command: 0, 1 for no, 2 for a mistake of the person. */
@@ -38,7 +37,7 @@ export const run = <E, R>(
       (error): error is ClientError => error instanceof ClientError,
       (error) => fail(error),
     )
-  }).pipe(Effect.scoped, Effect.raceFirst(Output.closed))
+  }).pipe(Effect.scoped)
 
 /** What a person who waits wants to know. */
 const notice = (event: ClientEvent.ClientEvent): Effect.Effect<void> => {

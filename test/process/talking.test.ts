@@ -1,5 +1,6 @@
 /** The commands that talk to a gateway, as people run them: `node dist/main.js pub news hello`. Needs a build. */
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { existsSync } from "node:fs"
 import {
   failed,
   hangUp,
@@ -134,6 +135,18 @@ describe("sub", () => {
     assert.strictEqual(await sub.heard, "pipe 1 1\npipe 2 2\npipe 3 3\n")
     await run(["pub", "pipe", "4"])
     assert.deepStrictEqual(await sub.ended, { code: 0, stderr: "" })
+  })
+
+  it.skipIf(!existsSync("/dev/full"))("fails when what it prints cannot be kept", async () => {
+    await run(["pub", "full", "1"])
+    const why = "standard output cannot be written: ENOSPC: no space left on device, write"
+    for (const args of [
+      ["sub", "full", "--history", "1"],
+      ["hist", "full", "--json"],
+      ["pub", "full", "2"],
+    ]) {
+      assert.deepStrictEqual(await run(args, { stdout: "/dev/full" }), failed(1, why))
+    }
   })
 
   it.each(["SIGINT", "SIGTERM"] as const)("ends quietly at %s, with exit code 130", async (signal) => {

@@ -3,6 +3,7 @@
  * Refuses to wait for ever: a command that hangs is killed, and has no exit code then.
  */
 import { spawn } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
 import { program } from "./gateway.ts"
 import * as Spawned from "./spawned.ts"
 
@@ -18,19 +19,26 @@ export interface Options {
   /** The whole environment, but for PATH. */
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string | Uint8Array
+  /** A file that standard output goes to. */
+  readonly stdout?: string
 }
 
 /** Runs one command; bytes of standard output are in Latin-1 with `binary`. */
 export const run = (
   args: ReadonlyArray<string>,
-  { binary = false, env = {}, stdin = "" }: Options & { readonly binary?: boolean } = {},
+  { binary = false, env = {}, stdin = "", stdout }: Options & { readonly binary?: boolean } = {},
 ): Promise<Outcome> =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [program, ...args], { env: { PATH: process.env["PATH"], ...env } })
+    const output = stdout === undefined ? "pipe" : openSync(stdout, "w")
+    const child = spawn(process.execPath, [program, ...args], {
+      env: { PATH: process.env["PATH"], ...env },
+      stdio: ["pipe", output, "pipe"],
+    })
+    if (output !== "pipe") closeSync(output)
     const killing = setTimeout(() => child.kill("SIGKILL"), Spawned.deadlineMs)
     const [out, err]: [Array<Buffer>, Array<Buffer>] = [[], []]
-    child.stdout.on("data", (chunk: Buffer) => out.push(chunk))
-    child.stderr.on("data", (chunk: Buffer) => err.push(chunk))
+    child.stdout?.on("data", (chunk: Buffer) => out.push(chunk))
+    child.stderr?.on("data", (chunk: Buffer) => err.push(chunk))
     child.once("close", (code) => {
       clearTimeout(killing)
       resolve({
@@ -40,8 +48,8 @@ export const run = (
       })
     })
     // A command that reads nothing may be gone already.
-    child.stdin.on("error", () => {})
-    child.stdin.end(stdin)
+    child.stdin?.on("error", () => {})
+    child.stdin?.end(stdin)
   })
 
 /** Starts a command that goes on until it is stopped. */
