@@ -1,16 +1,20 @@
 /**
  * `longline pub`: publishes what is said on the command line, or each line of standard input.
- * Goes no faster than the gateway allows, and publishes nothing twice: without a key, a loss is an error.
+ * Goes no faster than the gateway allows, and publishes nothing twice: without a key, a loss is an error. After an error
+ * nothing more is published, and what is on its way is told. Whoever publishes needs nobody who reads what is told.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import type { Client } from "../client/Client.ts"
+import { ClientError } from "../client/ClientError.ts"
 import * as ClientEvent from "../client/ClientEvent.ts"
 import * as Setting from "../gateway/config/Setting.ts"
 import { type CommandFailed, mistaken } from "./Complaint.ts"
@@ -81,21 +85,36 @@ export const command = Command.make("pub", flags, (given) =>
       onNone: () => (form === "binary" ? Stream.fromEffect(Given.whole) : Given.lines),
     })
     const isOne = Option.isSome(given.data) ? given.count === 1 : form === "binary"
-    yield* Talk.run(given.gateway, (client) =>
-      Effect.gen(function* () {
-        const pace = yield* paceOf(client, given)
-        yield* texts.pipe(
-          Stream.zipWithIndex,
-          Stream.tap(() => pace),
-          Stream.mapEffect(
-            ([text, i]) => publish(client, given, PayloadText.valueOf(text, form), isOne ? "" : `-${i + 1}`),
-            {
-              concurrency: maxInFlight,
-            },
-          ),
-          Stream.runForEachArray(Output.lines),
-        )
-      }),
+    yield* Talk.run(
+      given.gateway,
+      (client) =>
+        Effect.gen(function* () {
+          const pace = yield* paceOf(client, given)
+          const stopped = yield* Deferred.make<CommandFailed | ClientError>()
+          const stop = (error: CommandFailed | ClientError) => Deferred.succeed(stopped, error)
+          const tally = makeTally()
+          yield* texts.pipe(
+            Stream.catch((error) => Stream.fromEffectDrain(stop(error))),
+            Stream.zipWithIndex,
+            Stream.tap(() => pace),
+            Stream.interruptWhen(Deferred.await(stopped)),
+            Stream.mapEffect(
+              ([text, i]) =>
+                publish(client, given, PayloadText.valueOf(text, form), isOne ? "" : `-${i + 1}`).pipe(
+                  Effect.tapError(stop),
+                  Effect.result,
+                ),
+              { concurrency: maxInFlight },
+            ),
+            Stream.runForEachArray(tally.take),
+          )
+          if (!(yield* Deferred.isDone(stopped))) return
+          const error = yield* Deferred.await(stopped)
+          if (isOne || !(error instanceof ClientError)) return yield* Effect.fail(error)
+          return yield* Talk.fail(error, `${tally.summary()}: `)
+        }),
+      // What is repeated until it is there may as well wait for a connection.
+      Option.isSome(given.key) ? { offlineQueue: maxInFlight } : {},
     )
   }),
 ).pipe(
@@ -111,6 +130,29 @@ export const command = Command.make("pub", flags, (given) =>
     { command: "longline pub pictures --binary < cat.jpg", description: "Bytes" },
   ]),
 )
+
+/** Prints what is published, as long as somebody reads, and counts what became of all. */
+const makeTally = () => {
+  let [taken, published, unknown, firstFailed] = [0, 0, 0, 0]
+  let isRead = true
+  const take = (results: ReadonlyArray<Result.Result<string, ClientError>>): Effect.Effect<void, CommandFailed> => {
+    const told: Array<string> = []
+    for (const [i, result] of results.entries()) {
+      if (Result.isSuccess(result)) told.push(result.success)
+      else {
+        if (result.failure.reason._tag === "OutcomeUnknown") unknown++
+        if (firstFailed === 0) firstFailed = taken + i + 1
+      }
+    }
+    taken += results.length
+    published += told.length
+    if (!isRead) return Effect.void
+    return Effect.catchTag(Output.lines(told), "OutputClosed", () => Effect.sync(() => void (isRead = false)))
+  }
+  const summary = () =>
+    `${published} published${unknown > 0 ? `, ${unknown} perhaps` : ""}, the rest not; number ${firstFailed}`
+  return { take, summary }
+}
 
 /** Publishes one value; the line that says so. */
 const publish = (

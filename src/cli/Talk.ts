@@ -17,10 +17,14 @@ import { version } from "./Version.ts"
 /** The exit codes beside those of any command: 0, 1 for no, 2 for a mistake of the person. */
 export const exitCodes = { notConnected: 3, refused: 4, timedOut: 124 } as const
 
+/** What a command wants of its client beside what all want. */
+export type Wishes = Pick<Client.Options, "offlineQueue">
+
 /** Runs the command. A connection that is lost, and found again, is told on standard error. */
 export const run = <E, R>(
   given: Gateways.Given,
   use: (client: Client.Client["Service"]) => Effect.Effect<void, E | ClientError, R>,
+  wishes: Wishes = {},
 ) =>
   Effect.gen(function* () {
     const { address, connectTimeout, dial, token } = yield* Gateways.resolve(given)
@@ -29,6 +33,7 @@ export const run = <E, R>(
       connectTimeout,
       client: { name: "longline", version },
       firstAttempts: 1,
+      ...wishes,
       ...(token !== undefined && { token }),
     }).pipe(Effect.catch((error) => fail(error, `no connection to ${address}: `)))
     yield* Effect.forkScoped(Stream.runForEach(Stream.drop(client.events, 1), notice))
@@ -54,12 +59,15 @@ const notice = (event: ClientEvent.ClientEvent): Effect.Effect<void> => {
   }
 }
 
-const fail = (error: ClientError, context = "") => failed(`${context}${describe(error)}`, exitCodeOf(error))
+/** Prints what the client has failed with, and ends the command with the exit code of that. */
+export const fail = (error: ClientError, context = "") => failed(`${context}${describe(error)}`, exitCodeOf(error))
 
-const describe = ({ message, reason }: ClientError): string =>
-  (reason._tag === "Refused" || reason._tag === "Ended") && reason.code !== undefined
+const describe = ({ message, reason }: ClientError): string => {
+  if (reason._tag === "Offline") return "there is no connection"
+  return (reason._tag === "Refused" || reason._tag === "Ended") && reason.code !== undefined
     ? `${message} (${reason._tag === "Refused" ? "error" : "bye"} ${reason.code})`
     : message
+}
 
 /** Codes of errors and byes that say that this client may not. */
 export const isRefusal = (code: number): boolean =>

@@ -121,6 +121,46 @@ describe("a gateway that goes away", () => {
   })
 })
 
+describe("pub from standard input", () => {
+  const lines = Array.from({ length: 100 }, (_, i) => `${i + 1}`)
+  const begin = async (...flags: ReadonlyArray<string>) => {
+    const data = folder()
+    const first = await start("--data", data)
+    const env = { LONGLINE_URL: first.address }
+    const pub = run(["pub", "news", "--rate", "50", ...flags], { env, stdin: lines.join("\n") })
+    const some = await run(["sub", "news", "--history", "1", "--count", "10"], { env })
+    assert.strictEqual(some.code, 0)
+    await first.stop("SIGKILL")
+    return { data, env, first, pub }
+  }
+
+  it("with a key rides through a restart: each line is published, once", async () => {
+    const { data, env, first, pub } = await begin("--key", "k")
+    const second = startCommand(["serve", "--data", data, "--port", String(first.port), "--log-format", "json"], {})
+    stops.push(() => second.stop("SIGKILL"))
+    assert.strictEqual((await pub).code, 0)
+    const { stdout } = await run(["hist", "news", "--limit", "1000", "--raw"], { env })
+    assert.deepStrictEqual(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .toSorted((a, b) => Number(a) - Number(b)),
+      lines,
+    )
+  })
+
+  it("without one ends with the connection, and says how far it came", async () => {
+    const { pub } = await begin()
+    const { code, stderr, stdout } = await pub
+    const published = stdout.trimEnd().split("\n").length
+    assert.include([1, 3], code)
+    const [, told, first] = /\n?longline: (\d+) published(?:, \d+ perhaps)?, the rest not; number (\d+): .+\n$/.exec(
+      stderr,
+    )!
+    assert.deepStrictEqual([Number(told), Number(first)], [published, published + 1])
+  })
+})
+
 describe("every way to a gateway", () => {
   it("is open to commands: TLS with authorities and names, WebSockets, unix sockets", async () => {
     const { ca, server } = makeCertificates()

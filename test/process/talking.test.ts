@@ -86,6 +86,27 @@ describe("pub", () => {
     assert.strictEqual(stdout, "many 5 (duplicate)\n")
   })
 
+  it("tells of all that is published when one cannot be, and of where it stopped", async () => {
+    assert.deepStrictEqual(await run(["pub", "stop"], { stdin: `1\n2\n${"x".repeat(70_000)}\n` }), {
+      code: 1,
+      stdout: "stop 1\nstop 2\n",
+      stderr: "longline: 2 published, the rest not; number 3: frame of 70052 bytes is over the limit of 65536 bytes\n",
+    })
+    assert.deepStrictEqual(await run(["pub", "stop"], { stdin: `3\n${"x".repeat(70_000)}` }), {
+      code: 2,
+      stdout: "stop 3\n",
+      stderr: "longline: a line of standard input is longer than 65536 bytes, which is the most that can be sent\n",
+    })
+  })
+
+  it("goes on when nobody reads what it tells", async () => {
+    const pub = hangUp(["pub", "unheard", "1", "--count", "300"], env())
+    assert.match(await pub.heard, /^unheard 1\n/)
+    assert.deepStrictEqual(await pub.ended, { code: 0, stderr: "" })
+    const { stdout } = await run(["hist", "unheard", "--reverse", "--limit", "1"])
+    assert.strictEqual(stdout, "unheard 300 1\n")
+  })
+
   it("sends nothing that a frame cannot hold", async () => {
     const text = "x".repeat(65_537)
     const most = "is longer than 65536 bytes, which is the most that can be sent"
