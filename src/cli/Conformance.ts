@@ -57,7 +57,7 @@ export const command = Command.make(
   ]),
 )
 
-type Tell = (verdict: Verdict.Verdict) => Effect.Effect<void>
+type Tell = (verdict: Verdict.Verdict) => Effect.Effect<void, Output.Failure>
 
 const checked = (target: Option.Option<string>, listen: Option.Option<number>, tell: Tell) => {
   if (Option.isSome(target) === Option.isSome(listen)) {

@@ -235,10 +235,10 @@ const order: ReadonlyArray<ServerRule> = [
 export const all: ReadonlyArray<ServerRule> = [...frames, ...order, ...ChannelRules.all, ...ServiceRules.all]
 
 /** Holds a server to every rule, each on connections of its own. */
-export const check = (
+export const check = <E = never>(
   dial: Dialer,
-  options: { readonly name: string; readonly onVerdict?: (verdict: Verdict.Verdict) => Effect.Effect<void> },
-): Effect.Effect<ReadonlyArray<Verdict.Verdict>> =>
+  options: { readonly name: string; readonly onVerdict?: (verdict: Verdict.Verdict) => Effect.Effect<void, E> },
+): Effect.Effect<ReadonlyArray<Verdict.Verdict>, E> =>
   Effect.forEach(all, (rule) =>
     Effect.scoped(Verdict.of(rule, rule.judge({ dial, name: `${options.name}-${rule.id}` }))).pipe(
       Effect.tap((verdict) => options.onVerdict?.(verdict) ?? Effect.void),
