@@ -88,8 +88,8 @@ const writeRaw = (look: Look.Look, publications: ReadonlyArray<Publication>) =>
     ? Effect.void
     : Output.write(Buffer.concat(publications.map(({ data }) => rawOf(look, data))))
 
-/** What is missing is never missing silently. */
-const tell = ({ isTerminal }: Look.Look, item: Item): Effect.Effect<void> => {
+/** Tells the person of an item that is no publication: what is missing is never missing silently. */
+export const tell = ({ isTerminal }: Look.Look, item: Item): Effect.Effect<void> => {
   switch (item.type) {
     case "gap":
       return complain(`${item.channel}: ${item.count} publications were dropped, ${item.from} to ${item.to}`)

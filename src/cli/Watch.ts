@@ -63,6 +63,7 @@ export const command = Command.make(
 
 const connections = (client: Client["Service"], look: Look.Look): Stream.Stream<Change, ClientError> =>
   client.subscribe(journal).pipe(
+    Stream.tap((item) => Printing.tell(look, item)),
     Stream.filter((item) => item.type === "publication"),
     Stream.map((publication) => entryOf(publication, look)),
   )

@@ -161,6 +161,31 @@ describe("pub from standard input", () => {
   })
 })
 
+describe("watch", () => {
+  it("says that what the journal had is lost with a gateway that kept it in memory", async () => {
+    const first = await start("--journal")
+    const env = { LONGLINE_URL: first.address }
+    const watch = startCommand(["watch"], env)
+    stops.push(() => watch.stop("SIGKILL"))
+    const hears = async (isNew: (line: string) => boolean) => {
+      const told = watch.line("an end", (line) => (isNew(line) && line.includes(" closed ") ? line : undefined))
+      let line: unknown
+      // Nobody knows when it has begun to listen.
+      do line = await Promise.race([told, run(["pub", "probe", "1"], { env })])
+      while (typeof line !== "string")
+    }
+    await hears(() => true)
+    await first.stop("SIGKILL")
+    const before = new Set(watch.lines)
+    const second = startCommand(["serve", "--journal", "--port", String(first.port), "--log-format", "json"], {})
+    stops.push(() => second.stop("SIGKILL"))
+    await hears((line) => !before.has(line))
+    await watch.stop("SIGINT")
+    const last = watch.errorLines.at(-1)!
+    assert.match(last, /^longline: \$sys:connections: what was published up to offset \d+ is lost$/)
+  })
+})
+
 describe("every way to a gateway", () => {
   it("is open to commands: TLS with authorities and names, WebSockets, unix sockets", async () => {
     const { ca, server } = makeCertificates()
