@@ -63,6 +63,18 @@ describe("longline bench", () => {
     assert.deepStrictEqual(await counts(`tls://${address}`, ...args, ...short), expected)
   })
 
+  it("a drain of a process that is not there fails in one line, on any number of threads", async () => {
+    const { address } = await start()
+    const args = ["drain", "--connections", "2", "--warm-up", "0ms", "--pid", "2147483646"]
+    for (const workers of ["1", "2"]) {
+      assert.deepStrictEqual(await bench(address, ...args, "--workers", workers), {
+        code: 1,
+        stdout: "",
+        stderr: "longline: SIGTERM cannot be sent to process 2147483646: kill ESRCH",
+      })
+    }
+  })
+
   it("a drain says goodbye to everybody, and the gateway ends well", async () => {
     const gateway = await start("--drain-grace", "100ms", "--drain-timeout", "1s")
     const drained = await counts(gateway.address, "drain", "--connections", "20", "--pid", `${gateway.pid}`)

@@ -3,7 +3,7 @@
  * the bye. Sends SIGTERM only to the process that the plan names; without one, somebody else has to.
  */
 import * as Effect from "effect/Effect"
-import { type Context, type LoadFailed, record, settle } from "../Context.ts"
+import { type Context, LoadFailed, record, settle } from "../Context.ts"
 import { Crowd } from "../Crowd.ts"
 import * as Phases from "../Phases.ts"
 import * as Publishing from "../Publishing.ts"
@@ -39,8 +39,17 @@ export const run = (context: Context): Effect.Effect<void, LoadFailed> =>
     here = crowd.places.filter(({ link }) => link !== undefined).length
     yield* Phases.begin(context)
     yield* Effect.sleep(plan.warmUpMs)
-    if (plan.pid !== undefined && context.crew.worker === 0) process.kill(plan.pid, "SIGTERM")
+    if (plan.pid !== undefined && context.crew.worker === 0) yield* terminate(plan.pid)
     yield* settle(context, () => here === 0, plan.durationMs)
     counts.expected = crowd.places.length
     counts.lost = counts.expected - counts.received
+  })
+
+const terminate = (pid: number): Effect.Effect<void, LoadFailed> =>
+  Effect.try({
+    try: () => void process.kill(pid, "SIGTERM"),
+    catch: (why) =>
+      new LoadFailed({
+        message: `SIGTERM cannot be sent to process ${pid}: ${why instanceof Error ? why.message : String(why)}`,
+      }),
   })
