@@ -18,10 +18,16 @@ export const valueOf = (given: string | Uint8Array, form: Form): unknown => {
           .replace(/\r?\n$/, "")
   if (form === "text") return text
   try {
-    return JSON.parse(text) as unknown
+    return JSON.parse(text, finite) as unknown
   } catch {
     return text
   }
+}
+
+/** JSON has numbers that no double holds (`1e400`), which would go out as `null`: what has one is text. */
+const finite = (_key: string, value: unknown): unknown => {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("a number that no double holds")
+  return value
 }
 
 /** The value as one line: JSON, and bytes in base64. `valueOf` makes the same value of JSON. */

@@ -62,6 +62,8 @@ export const command = Command.make("sub", flags, (given) =>
   Effect.gen(function* () {
     if (Option.isSome(given.position) && (given.channels.length > 1 || given.history > 0))
       return yield* mistaken("--position is one channel's, and excludes --history")
+    const twice = given.channels.find((channel, index) => given.channels.indexOf(channel) < index)
+    if (twice !== undefined) return yield* mistaken(`the channel ${JSON.stringify(twice)} is named twice`)
     const print = yield* Printing.make(given)
     yield* Talk.run(given.gateway, (client) => {
       let left = Option.getOrElse(given.count, () => Infinity)

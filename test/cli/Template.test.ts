@@ -72,6 +72,9 @@ describe("data on a command line", () => {
     ['"42"', "auto", "42"],
     ["", "auto", ""],
     ["{a:1}", "auto", "{a:1}"],
+    ["1e308", "auto", 1e308],
+    ["1e309", "auto", "1e309"],
+    ['{"a":[-1e309]}', "auto", '{"a":[-1e309]}'],
     ['{"a":1}', "text", '{"a":1}'],
     ["ä", "binary", new Uint8Array([0xc3, 0xa4])],
   ])("%j as %s", (text, form, value) => {

@@ -130,6 +130,10 @@ describe("sub", () => {
     ])
   })
 
+  it("takes each channel once", async () => {
+    assert.deepStrictEqual(await run(["sub", "a", "b", "a"]), failed(2, 'the channel "a" is named twice'))
+  })
+
   it("begins with history, and goes on from a position", async () => {
     await run(["pub", "past"], { stdin: "1\n2\n3\n4\n" })
     const position = (await run(["hist", "past", "--limit", "1", "--template", "{position}"])).stdout.trimEnd()
