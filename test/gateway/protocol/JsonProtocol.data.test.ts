@@ -20,6 +20,20 @@ describe("reading data", () => {
     assert.deepStrictEqual(dataOf(publish(`"data":${other}`)), { type: "json", text })
   })
 
+  it("a number is the double nearest to it, and null where there is none", () => {
+    const written = "[9007199254740993,12345678901234567890,1e-999,-0,1e308,1e309,-1e309]"
+    const text = "[9007199254740992,12345678901234567000,0,0,1e+308,null,null]"
+    assert.deepStrictEqual(dataOf(publish(`"data":${written}`)), { type: "json", text })
+  })
+
+  it("of a name that stands twice the last counts, in data and in a message", () => {
+    const text = '{"a":{"c":3}}'
+    assert.deepStrictEqual(dataOf(publish('"data":{"a":{"b":1},"a":{"c":3}}')), { type: "json", text })
+    const twice = publish('"data":1,"channel":5,"channel":"b","data":2')
+    assert.deepStrictEqual<object>(twice, { type: "publish", channel: "b", data: Data.json(2) })
+    assert.strictEqual(pathOf(publish('"data":1,"channel":5')), "channel")
+  })
+
   it("data that looks like carried data is data", () => {
     const value = { type: "json", text: "1" }
     assert.deepStrictEqual(dataOf(publish(`"data":${JSON.stringify(value)}`)), Data.json(value))
