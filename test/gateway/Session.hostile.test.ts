@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { quantumMs } from "../../src/connection/Alarms.ts"
 import * as Policy from "../../src/gateway/Policy.ts"
 import * as Drain from "../../src/server/Drain.ts"
 import { codeOf, gateway, lastOf, type Message, nonsense } from "../support/clients.ts"
@@ -34,6 +35,21 @@ describe("hostile or clumsy clients", () => {
       assert.deepStrictEqual(codeOf(yield* client.next), ["error", 107])
       client.wire.writeUnsafe([frame(nonsense(64 * 1024 + 1)).subarray(0, 4)])
       assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4505])
+    }),
+  )
+
+  it.effect("a frame has 10 s and a second for each 8 KiB to be whole; later it is bye 4510", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway()
+      const whole = frame(nonsense(64 * 1024))
+      const [early, late] = [yield* connect(), yield* connect()]
+      for (const { wire } of [early, late]) wire.writeUnsafe([whole.subarray(0, 5)])
+      yield* settled
+      yield* TestClock.adjust(17_999)
+      early.wire.writeUnsafe([whole.subarray(5)])
+      assert.deepStrictEqual(codeOf(yield* early.next), ["error", 107])
+      yield* TestClock.adjust(1 + quantumMs)
+      assert.deepInclude((yield* lastOf(late)) as Message, { type: "bye", code: 4510, retry: "backoff" })
     }),
   )
 
