@@ -368,6 +368,31 @@ describe("the lifecycle journal", () => {
     }),
   )
 
+  it.effect("misses nobody for a reader that was away, itself included", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway({ journal: true })
+      const backend = yield* connect()
+      const { position } = (yield* backend.ask({ type: "subscribe", id: 2, channel })) as Message
+      backend.wire.endUnsafe()
+      yield* lastOf(backend)
+      const client = yield* connect()
+      client.wire.endUnsafe()
+      yield* lastOf(client)
+      const again = yield* connect()
+      const missed = (yield* again.ask({ type: "subscribe", id: 2, channel, position })) as Message
+      assert.strictEqual(missed["recovered"], "yes")
+      assert.deepStrictEqual(
+        entries(missed).map(({ connection, event }) => [event, connection]),
+        [
+          ["closed", backend.connected["connection"]],
+          ["opened", client.connected["connection"]],
+          ["closed", client.connected["connection"]],
+          ["opened", again.connected["connection"]],
+        ],
+      )
+    }),
+  )
+
   it.effect("is published by the gateway alone, and off unless asked for", () =>
     Effect.gen(function* () {
       const { connect } = yield* gateway()
