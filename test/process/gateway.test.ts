@@ -1,7 +1,7 @@
 /** The life of `node dist/main.js`: from its ready line to its exit code, on real sockets. Needs a build. */
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -142,7 +142,50 @@ describe("the address", () => {
   })
 })
 
+describe("the data directory", () => {
+  it("that cannot be had ends with exit code 1 and one line that names it, and nothing in it is changed", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const [mine, theirs] = [join(directory, "mine"), join(directory, "theirs")]
+    const gateway = await start("--data", mine)
+    mkdirSync(theirs)
+    writeFileSync(join(theirs, "diary.txt"), "dear diary")
+    const refusals = [
+      [mine, `another server has it open (process ${gateway.pid}); stop that one, or choose another directory`],
+      [
+        theirs,
+        "holds 1 entries that are not of a longline store (diary.txt); choose an empty directory, or one that does not exist",
+      ],
+    ] as const
+    for (const [data, why] of refusals) {
+      const second = Spawned.start(process.execPath, [Gateway.program, "--port", "0", "--data", data])
+      assert.deepStrictEqual(await second.exited, { code: 1, signal: null })
+      assert.deepStrictEqual(second.errorLines, [`longline: data directory ${data}: ${why}`])
+    }
+    assert.deepStrictEqual(readdirSync(theirs), ["diary.txt"])
+    rmSync(directory, { recursive: true })
+  })
+})
+
 describe("the log", () => {
+  it("says in one line that everybody may do everything, until there is authentication", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const secret = join(directory, "secret")
+    writeFileSync(secret, "s".repeat(32))
+    for (const [args, said] of [
+      [[], 1],
+      [["--auth-secret-file", secret], 0],
+    ] as const) {
+      const gateway = await start(...args)
+      await gateway.stop("SIGTERM")
+      const line = "no authentication: whoever connects may do everything"
+      assert.lengthOf(
+        gateway.lines.filter((each) => each.includes(line)),
+        said,
+      )
+    }
+    rmSync(directory, { recursive: true })
+  })
+
   it("whose reader has gone takes nobody with it", async () => {
     const child = spawn(process.execPath, [Gateway.program, "--port", "0", "--log-level", "debug", ...atOnce], {
       stdio: ["ignore", "pipe", "ignore"],
