@@ -58,4 +58,32 @@ describe("LMDB history", () => {
       yield* until(() => engine.counts().publications === 0)
     }).pipe(Effect.provide(layer))
   })
+
+  for (const [what, channelOf, most] of [
+    ["1 000 publications of a channel", () => "a", 1000],
+    ["what is old of 500 channels", (n: number) => `${n}`, 500],
+  ] as const) {
+    it.effect(`loses at most ${what} to age in one transaction, and the rest in the next ones`, () =>
+      Effect.gen(function* () {
+        const directory = yield* freshDirectory
+        const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+        const left: Array<number> = []
+        const commit: LmdbStore.LmdbStore["commit"] = (batch, writes) => {
+          left.push(engine.counts().publications)
+          return store.commit(batch, writes)
+        }
+        const retention = () => ({ size: 5000, ageMs: 5000 })
+        const engine = yield* LmdbEngine.fromStore({ ...store, commit }, { retention })
+        yield* publishAll(
+          engine,
+          numbers(2 * most + 1).map((n) => draft(channelOf(n), n)),
+        )
+        yield* TestClock.adjust(1000)
+        left.length = 0
+        yield* TestClock.adjust(6000)
+        yield* until(() => engine.counts().publications === 0)
+        assert.deepStrictEqual([...new Set(left)], [2 * most + 1, most + 1, 1])
+      }),
+    )
+  }
 })
