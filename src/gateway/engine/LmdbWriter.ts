@@ -225,7 +225,8 @@ export class LmdbWriter {
     if (this.failure !== undefined) return this.failure
     if (!this.hasSpace) return unavailable("the disk is almost full")
     if (this.waiting.length < maxWaiting && this.waitingBytes < maxWaitingBytes) return undefined
-    return unavailable(`${this.waiting.length} publications wait to be written, more are not taken`)
+    const { length } = this.waiting
+    return unavailable(`${length} publications, ${this.waitingBytes} bytes, wait to be written, more are not taken`)
   }
 
   private hasRoom(): boolean {

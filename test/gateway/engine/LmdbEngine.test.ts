@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -365,7 +366,7 @@ describe("LMDB engine: a disk", () => {
       const error = yield* Effect.flip(publish(engine, draft("a")))
       assert.deepInclude(error, {
         reason: "Unavailable",
-        detail: "10000 publications wait to be written, more are not taken",
+        detail: "10000 publications, 38895 bytes, wait to be written, more are not taken",
       })
       const room = yield* Effect.forkChild(engine.room, { startImmediately: true })
       assert.strictEqual(room.pollUnsafe(), undefined)
@@ -374,6 +375,39 @@ describe("LMDB engine: a disk", () => {
       yield* Fiber.join(first)
       yield* Fiber.join(room)
       assert.strictEqual((yield* Fiber.join(rest)).at(-1)?.offset, LmdbWriter.maxWaiting + 1)
+      yield* close
+    }),
+  )
+
+  it.effect("that is slow has so many bytes waiting and takes no more, and tells when there is room", () =>
+    Effect.gen(function* () {
+      const { close, control, engine } = yield* withStore
+      const { commit } = control
+      const gate = yield* Deferred.make<void>()
+      control.commit = (batch, writes) => Effect.runPromise(Deferred.await(gate)).then(() => commit(batch, writes))
+      const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+      const first = yield* start(publish(engine, draft("a")))
+      yield* Effect.promise(() => new Promise(setImmediate))
+      const halfBytes = LmdbWriter.maxWaitingBytes / 2
+      const ofBytes = (bytes: number) => draft("a", "x".repeat(bytes - 2))
+      const rest = [yield* start(publish(engine, ofBytes(halfBytes - 1)))]
+      yield* engine.room
+      rest.push(yield* start(publish(engine, ofBytes(halfBytes - 1))))
+      const room = yield* start(engine.room)
+      // One byte is left.
+      rest.push(yield* start(publish(engine, draft("a"))))
+      const error = yield* Effect.flip(publish(engine, draft("a")))
+      assert.deepInclude(error, {
+        reason: "Unavailable",
+        detail: `3 publications, ${LmdbWriter.maxWaitingBytes} bytes, wait to be written, more are not taken`,
+      })
+      assert.strictEqual(room.pollUnsafe(), undefined)
+      yield* Deferred.succeed(gate, undefined)
+      const offsets = yield* Effect.forEach([first, ...rest], (fiber) =>
+        Effect.map(Fiber.join(fiber), ({ offset }) => offset),
+      )
+      assert.deepStrictEqual(offsets, [1, 2, 3, 4])
+      yield* Fiber.join(room)
       yield* close
     }),
   )
