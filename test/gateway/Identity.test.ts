@@ -206,6 +206,25 @@ describe("refresh", () => {
     }),
   )
 
+  it.effect("with a token that may not see presence any more ends that, and the subscription goes on", () =>
+    Effect.gen(function* () {
+      const narrow = identity({ user: "u" }, { subscribe: "mine" })
+      const { connect } = yield* start({ wide: identity({ user: "u" }, everything), narrow })
+      const [client, other] = [yield* connect({ token: "wide" }), yield* connect({ token: "wide" })]
+      yield* client.ask({ type: "subscribe", id: 2, channel: "mine", presence: true })
+      yield* client.ask({ type: "refresh", id: 3, token: "narrow" })
+      yield* other.ask({ type: "subscribe", id: 2, channel: "mine", presence: true })
+      yield* TestClock.adjust(1_000)
+      const { members } = (yield* other.ask({ type: "presence", id: 3, channel: "mine" })) as Message
+      assert.deepStrictEqual(
+        (members as ReadonlyArray<{ readonly connection: string }>).map(({ connection }) => connection),
+        [other.connected["connection"]],
+      )
+      other.send({ type: "publish", channel: "mine", data: 1 })
+      assert.deepInclude((yield* client.next) as Message, { type: "publication", channel: "mine" })
+    }),
+  )
+
   it.effect("with an expired token is error 109, with none to check it 113, and the old one goes on", () =>
     Effect.gen(function* () {
       const { connect } = yield* start({ t: identity({ user: "u" }) })
