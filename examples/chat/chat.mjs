@@ -68,21 +68,36 @@ const watch = async (client) => {
   }
 }
 
-const refreshMembers = async (client) => {
-  ;({ members } = await client.presence(channel))
-  showMembers()
-}
+/** A question that changes nothing: asked again if its answer was lost with the connection. */
+const known = (ask) =>
+  ask().catch((error) => (error.reason?._tag === "OutcomeUnknown" ? known(ask) : Promise.reject(error)))
 
 const read = async (client) => {
-  const { position, publications } = await client.history(channel, { limit: 50, reverse: true })
-  for (const publication of publications.toReversed()) showPublication(publication)
+  let shown
+  const show = (publication) => {
+    if (publication.epoch === shown?.epoch && publication.offset <= shown.offset) return
+    shown = publication
+    showPublication(publication)
+  }
+  const catchUp = async () => {
+    const { position, publications } = await known(() => client.history(channel, { limit: 50, reverse: true }))
+    for (const publication of publications.toReversed()) show(publication)
+    return position
+  }
+  const refreshMembers = async () => {
+    ;({ members } = await known(() => client.presence(channel)))
+    showMembers()
+  }
   // From there on, so that nothing falls between what was read and what is heard.
-  for await (const item of client.subscribe(channel, { position, presence: true })) {
-    if (item.type === "publication") showPublication(item)
-    else if (item.type === "presenceChanged") await refreshMembers(client)
+  for await (const item of client.subscribe(channel, { position: await catchUp(), presence: true })) {
+    if (item.type === "publication") show(item)
+    else if (item.type === "presenceChanged") await refreshMembers()
     else if (item.type === "subscribed") {
-      if (item.recovered === "no") showNote("some messages are lost")
-      await refreshMembers(client)
+      if (item.recovered === "no") {
+        showNote("some messages may be lost")
+        await catchUp()
+      }
+      await refreshMembers()
     }
   }
 }

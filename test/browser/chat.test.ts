@@ -33,16 +33,16 @@ const node = (...args: ReadonlyArray<string>) => {
   return running
 }
 
-/** The chat's server, and how to start its gateway, again and again in the same place. */
-const chat = async () => {
+/** The chat's server, and how to start its gateway, again and again in the same place, with what it stores or without. */
+const chat = async ({ stores }: { readonly stores: boolean }) => {
   const folder = mkdtempSync(join(tmpdir(), "longline-"))
   ends.push(() => rmSync(folder, { recursive: true, force: true }))
   const port = await Chromium.freePort()
   const serving = node(server, "0", `ws://127.0.0.1:${port}/connect`)
   const origin = await serving.line("line of the chat", (line) => /the chat is on ([^,]+)/.exec(line)?.[1])
   const gateway = async () => {
-    const place = ["--ws-port", String(port), "--ws-origins", origin, "--data", join(folder, "data")]
-    const running = await Gateway.start(place)
+    const place = ["--ws-port", String(port), "--ws-origins", origin]
+    const running = await Gateway.start(stores ? [...place, "--data", join(folder, "data")] : place)
     ends.push(() => running.stop("SIGKILL"))
     return running
   }
@@ -71,7 +71,7 @@ const enter = async (origin: string, name: string) => {
 
 describe("the chat", { timeout: 60_000 }, () => {
   it("goes on across two tabs and a terminal, with its history, those present, and a gateway that comes and goes", async () => {
-    const { gateway, origin } = await chat()
+    const { gateway, origin } = await chat({ stores: true })
     const first = await gateway()
     const ann = await enter(origin, "Ann")
     await ann.say("Is anybody here?")
@@ -109,5 +109,24 @@ describe("the chat", { timeout: 60_000 }, () => {
     }
     const path = process.env["LONGLINE_SCREENSHOT"]
     if (path !== undefined) await ben.page.screenshot({ path })
+  })
+
+  it("of a gateway that forgets everything goes on with what is said from then on, and knows again who is there", async () => {
+    const { gateway, origin } = await chat({ stores: false })
+    const first = await gateway()
+    const ann = await enter(origin, "Ann")
+    const ben = await enter(origin, "Ben")
+    await ann.say("Before.")
+    await ben.sees("Before.")
+    await first.stop("SIGKILL")
+    for (const tab of [ann, ben]) await tab.is("offline")
+    await ann.say("Said while the gateway was gone.")
+    await gateway()
+    for (const tab of [ann, ben]) {
+      await tab.is("online")
+      await tab.hasMembers("Ann", "Ben")
+      await tab.sees("Said while the gateway was gone.")
+      assert.deepStrictEqual(await tab.said(), ["Before.", "Said while the gateway was gone."])
+    }
   })
 })
