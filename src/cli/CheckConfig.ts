@@ -32,6 +32,9 @@ export const command = Command.make("check-config", { json, flags }, ({ json, fl
 ).pipe(
   Command.withDescription("Check the configuration and everything it refers to; the exit code is 1 if it is wrong."),
   Command.withShortDescription("check the configuration"),
+  Command.withExamples([
+    { command: "longline check-config --config longline.yaml", description: "Before the gateway is started with it" },
+  ]),
 )
 
 const tell = (mistakes: Mistakes) =>

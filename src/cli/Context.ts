@@ -78,7 +78,10 @@ const list = Command.make("list", { json }, ({ json }) =>
         }),
     )
   }),
-).pipe(Command.withDescription("Print the contexts; the selected one has an asterisk."))
+).pipe(
+  Command.withDescription("Print the contexts; the selected one has an asterisk."),
+  Command.withExamples([{ command: "longline context list", description: "All of them" }]),
+)
 
 const show = Command.make("show", { name, json }, ({ json, name }) =>
   Effect.gen(function* () {
@@ -88,7 +91,10 @@ const show = Command.make("show", { name, json }, ({ json, name }) =>
       ? Output.json(facts)
       : Output.lines(Object.entries(facts).map(([fact, value]) => `${fact}: ${String(value)}`))
   }),
-).pipe(Command.withDescription("Print one context, without its token."))
+).pipe(
+  Command.withDescription("Print one context, without its token."),
+  Command.withExamples([{ command: "longline context show live", description: "Where that one is" }]),
+)
 
 const select = Command.make("select", { name }, ({ name }) =>
   Effect.gen(function* () {
@@ -96,7 +102,10 @@ const select = Command.make("select", { name }, ({ name }) =>
     yield* Contexts.named(known, name, "<name>")
     yield* Contexts.write({ ...known, selected: name })
   }),
-).pipe(Command.withDescription("Talk to this gateway where no other is named."))
+).pipe(
+  Command.withDescription("Talk to this gateway where no other is named."),
+  Command.withExamples([{ command: "longline context select live", description: "From now on that one" }]),
+)
 
 const remove = Command.make("remove", { name }, ({ name }) =>
   Effect.gen(function* () {
@@ -109,7 +118,10 @@ const remove = Command.make("remove", { name }, ({ name }) =>
       contexts: Record.remove(known.contexts, name),
     })
   }),
-).pipe(Command.withDescription("Forget a context, with its token."))
+).pipe(
+  Command.withDescription("Forget a context, with its token."),
+  Command.withExamples([{ command: "longline context remove live", description: "That one, token and all" }]),
+)
 
 /** `longline context save`, `list`, `show`, `select` and `remove`. */
 export const command = Command.make("context").pipe(

@@ -20,4 +20,8 @@ export const command = Command.make("print-config", { json, flags }, ({ json, fl
 ).pipe(
   Command.withDescription("Print the configuration with the source of each value, without secrets."),
   Command.withShortDescription("print the configuration"),
+  Command.withExamples([
+    { command: "longline print-config > longline.yaml", description: "A file with every setting and its default" },
+    { command: "longline print-config --json | jq .config.limits", description: "A part of it" },
+  ]),
 )

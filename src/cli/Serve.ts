@@ -21,4 +21,8 @@ export const command = <E, R>(run: Run<E, R>) =>
   Command.make("serve", flags, handler(run)).pipe(
     Command.withDescription("Run the gateway until SIGTERM or SIGINT, which drain it; a second one ends the drain."),
     Command.withShortDescription("run the gateway, as longline alone does"),
+    Command.withExamples([
+      { command: "longline serve --data /var/lib/longline", description: "Keep publications over restarts" },
+      { command: "longline serve --config longline.yaml", description: "As a file says" },
+    ]),
   )

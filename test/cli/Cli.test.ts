@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type * as Command from "effect/cli/Command"
+import * as Root from "../../src/cli/Root.ts"
+import * as Verbs from "../../src/cli/Verbs.ts"
 import * as Setting from "../../src/gateway/config/Setting.ts"
 import { settings } from "../../src/gateway/config/Settings.ts"
 import { longline, refused } from "./harness.ts"
@@ -83,6 +86,21 @@ describe("help and version", () => {
       const { stdout } = yield* longline({ args: ["--help"] })
       const listed = stdout.split("\n").flatMap((line) => /^ {2}--([\w-]+)/.exec(line)?.[1] ?? [])
       assert.deepStrictEqual(listed, [...flagged.map(({ name }) => name), "help", "version"])
+    }),
+  )
+
+  it.effect("the help of every command has its examples, but for those that only hold others", () =>
+    Effect.gen(function* () {
+      const root: Command.Command.Any = Root.command(() => Effect.void, yield* Effect.promise(() => Verbs.all()))
+      const below = (command: Command.Command.Any): ReadonlyArray<Command.Command.Any> => [
+        command,
+        ...command.subcommands.flatMap(({ commands }) => commands.flatMap(below)),
+      ]
+      const without = below(root).filter(({ examples }) => examples.length === 0)
+      assert.deepStrictEqual(
+        without.map(({ name }) => name),
+        ["token", "context"],
+      )
     }),
   )
 
