@@ -95,7 +95,9 @@ export const tell = ({ isTerminal }: Look.Look, item: Item): Effect.Effect<void>
       return complain(`${item.channel}: ${item.count} publications were dropped, ${item.from} to ${item.to}`)
     case "subscribed":
       if (item.recovered === "no")
-        return complain(`${item.channel}: what was published up to offset ${item.position.offset} is lost`)
+        return complain(
+          `${item.channel}: what was published in between is lost; it goes on behind offset ${item.position.offset}`,
+        )
       return isTerminal ? complain(`subscribed to ${item.channel}, at offset ${item.position.offset}`) : Effect.void
     default:
       return Effect.void

@@ -151,7 +151,7 @@ describe("sub", () => {
   it("says what is lost", async () => {
     await run(["pub", "lost", "1"])
     const { code, stderr } = await run(["sub", "lost", "--position", "7@other", "--timeout", "500ms"])
-    assert.deepStrictEqual([code, stderr], [0, "longline: lost: what was published up to offset 1 is lost\n"])
+    assert.deepStrictEqual([code, stderr], [0, "longline: lost: what was published in between is lost; it goes on behind offset 1\n"])
   })
 
   it("ends quietly when nobody reads any more", async () => {
