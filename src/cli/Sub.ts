@@ -41,6 +41,7 @@ const flags = {
     Flag.withDescription("every publication; the last and then each; or from now on, whatever is missed"),
     Flag.withDefault("stream"),
   ),
+  presence: Judged.toggle("presence", "be listed as present, as pres and watch show it"),
   count: Judged.optional(
     Setting.integer({
       key: "count",
@@ -71,6 +72,7 @@ export const command = Command.make("sub", flags, (given) =>
         given.channels.map((channel) => follow(client, channel, given)),
         { concurrency: "unbounded" },
       ).pipe(
+        Stream.filter((item) => item.type !== "presenceChanged"),
         Stream.takeUntil((item) => item.type === "publication" && --left <= 0),
         Stream.runForEachArray(print),
         Option.isSome(given.count) ? Talk.within(given.timeout) : until(given.timeout),
@@ -95,16 +97,20 @@ const until =
     Option.isNone(limit) ? effect : Effect.asVoid(Effect.timeoutOption(effect, limit.value))
 
 /** A channel from where it was asked for. What is published between the history and the subscription is not missed. */
-const follow = (client: Client["Service"], channel: string, { history, mode, position }: Given) => {
+const follow = (client: Client["Service"], channel: string, { history, mode, position, presence }: Given) => {
   if (history === 0) {
     return client.subscribe(channel, {
       mode,
+      presence,
       ...(Option.isSome(position) && position.value !== undefined && { position: Position.parse(position.value) }),
     })
   }
   return Stream.unwrap(
     Effect.map(Pages.read(client, channel, { limit: history, reverse: true }), ({ position, publications }) =>
-      Stream.concat(Stream.fromIterable(publications.toReversed()), client.subscribe(channel, { mode, position })),
+      Stream.concat(
+        Stream.fromIterable(publications.toReversed()),
+        client.subscribe(channel, { mode, position, presence }),
+      ),
     ),
   )
 }

@@ -134,6 +134,25 @@ describe("sub", () => {
     assert.deepStrictEqual(await run(["sub", "a", "b", "a"]), failed(2, 'the channel "a" is named twice'))
   })
 
+  it("is present where it asks to be, and tells of nobody else who is", async () => {
+    const silent = start("sub", "sub:present", "--json")
+    const listed = start("sub", "sub:present", "--json", "--presence", "--count", "1")
+    for (const sub of [silent, listed]) await sub.line("subscription", (line) => line)
+    const watch = start("watch", "sub:present", "--json")
+    const [present] = objects([await watch.line("who is present", (line) => line)])
+    assert.deepStrictEqual(present, {
+      type: "present",
+      channel: "sub:present",
+      connection: "string",
+      joinedAt: "number",
+    })
+    await watch.stop("SIGINT")
+    await run(["pub", "sub:present", "1"])
+    assert.deepStrictEqual(await listed.exited, { code: 0, signal: null })
+    const types = listed.lines.map((line) => (JSON.parse(line) as { readonly type: string }).type)
+    assert.deepStrictEqual(types, ["subscribed", "publication"])
+  })
+
   it("begins with history, and goes on from a position", async () => {
     await run(["pub", "past"], { stdin: "1\n2\n3\n4\n" })
     const position = (await run(["hist", "past", "--limit", "1", "--template", "{position}"])).stdout.trimEnd()
@@ -151,7 +170,10 @@ describe("sub", () => {
   it("says what is lost", async () => {
     await run(["pub", "lost", "1"])
     const { code, stderr } = await run(["sub", "lost", "--position", "7@other", "--timeout", "500ms"])
-    assert.deepStrictEqual([code, stderr], [0, "longline: lost: what was published in between is lost; it goes on behind offset 1\n"])
+    assert.deepStrictEqual(
+      [code, stderr],
+      [0, "longline: lost: what was published in between is lost; it goes on behind offset 1\n"],
+    )
   })
 
   it("ends quietly when nobody reads any more", async () => {
