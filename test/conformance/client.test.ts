@@ -23,6 +23,7 @@ const busy = (dial: Client.Dialer) =>
     yield* client.serve("s", ({ data }) => Effect.succeed(data))
     for (let number = 0; ; number++) {
       yield* client.publish("b", number, { key: `k${number}`, timeout: Duration.minutes(1) })
+      // Its pace, and nothing that the test waits for: a client that publishes without one is over the rate.
       yield* Effect.sleep("100 millis")
     }
   }).pipe(Effect.scoped, Effect.ignore, Effect.provideService(Random.Random, atOnce))
