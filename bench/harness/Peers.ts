@@ -71,6 +71,7 @@ export const all: ReadonlyArray<Peer> = [
   node("node-client", "Node by hand, client", "orders"),
   node("client", "Longline client", "orders"),
   node("node-loaded", "Node by hand, Longline loaded"),
+  node("node-raw", "Node, no framing"),
   {
     name: "c",
     title: "C, epoll, no framing",

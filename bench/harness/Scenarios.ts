@@ -27,8 +27,10 @@ export interface Scenario {
   readonly fresh?: { readonly maxRounds: number }
 }
 
-const foreign = ["c", "tokio", "go", "go-tutorial", "netty", "erlang"]
-const echoes = ["node", "longline", ...foreign]
+/** What the system costs: they have no frames. */
+const floors = ["node-raw", "c"]
+const foreign = ["tokio", "go", "go-tutorial", "netty", "erlang"]
+const echoes = ["node", "longline", ...floors, ...foreign]
 const gateways = ["node-fanout", "gateway"]
 
 const echo = (
@@ -73,7 +75,7 @@ export const all: ReadonlyArray<Scenario> = [
     "1m",
     { connections: 10, bodyBytes: 1024 * 1024 },
     [{ ratio: 1.2 }],
-    ["node", "node-loaded", "longline", ...foreign],
+    ["node", "node-loaded", "longline", ...floors, ...foreign],
   ),
   {
     name: "echo-open",
@@ -138,7 +140,7 @@ export const all: ReadonlyArray<Scenario> = [
   {
     name: "idle",
     figure: "KB",
-    peers: ["node", "longline", ...gateways, ...foreign.filter((name) => name !== "c")],
+    peers: ["node", "longline", ...gateways, ...foreign],
     goals: { longline: [{ above: 3.5 }], gateway: [{ atMost: 9 }] },
     load: idle,
     smoke: { ...idle, connections: 20, warmUps: 5, settleSeconds: 0 },

@@ -23,6 +23,7 @@ const expected = [
     [`echo-${name}`, "Node by hand"],
     ...(name === "1m" ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
     [`echo-${name}`, "Longline"],
+    [`echo-${name}`, "Node, no framing"],
   ]),
   ["router-50x32", "Node by hand"],
   ["router-50x32", "Longline, Router"],
