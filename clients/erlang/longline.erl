@@ -14,6 +14,7 @@
 -define(MAX_INBOUND_BYTES, 1048576).
 -define(FIRST_OUTBOUND_BYTES, 16384).
 -define(CONNECT_MS, 10000).
+-define(LATEST_HEARTBEAT, 111). % protocol.md, section 3: hundredths of its interval, jitter and lateness included
 -define(WRITE_MS, 10000).
 
 -record(client, {
@@ -128,7 +129,8 @@ greeted({ok, Body}, #client{socket = Socket} = State) ->
             #{<<"intervalMs">> := Interval, <<"timeoutMs">> := Timeout} = Heartbeat,
             ok = inet:setopts(Socket, [{active, once}]),
             Limit = maps:get(<<"frameBytes">>, Limits),
-            {ok, heard(State#client{limit = Limit, patience = Interval + Timeout, asked = #{}})};
+            Patience = Interval * ?LATEST_HEARTBEAT div 100 + Timeout,
+            {ok, heard(State#client{limit = Limit, patience = Patience, asked = #{}})};
         {ok, Refusal} -> {stop, {shutdown, Refusal}};
         {error, Why} -> {stop, {shutdown, Why}}
     end;

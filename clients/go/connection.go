@@ -15,6 +15,7 @@ const (
 	firstOutboundBytes = 16 * 1024   // ... and client to server until `connected` tells the limit
 	readBytes          = 64 * 1024
 	connectTimeout     = 10 * time.Second
+	latestHeartbeat    = 111 // ... section 3: hundredths of its interval, jitter and lateness included
 	writeTimeout       = 10 * time.Second
 )
 
@@ -175,7 +176,7 @@ func (c *connection) receive(body []byte) *Disconnected {
 		c.mu.Lock()
 		if message.Limits != nil && message.Heartbeat != nil {
 			c.frameBytes = message.Limits.FrameBytes
-			c.patience = time.Duration(message.Heartbeat.IntervalMs+message.Heartbeat.TimeoutMs) * time.Millisecond
+			c.patience = time.Duration(message.Heartbeat.IntervalMs*latestHeartbeat/100+message.Heartbeat.TimeoutMs) * time.Millisecond
 		}
 		c.mu.Unlock()
 	case "request", "cancel": // these have ids of the server's own

@@ -165,8 +165,8 @@ export class Listening implements Alarm {
       this.#bytes = bytes
       this.#at = now
     }
-    // The first heartbeat may come later, by the jitter of its sender.
-    const limitMs = intervalMs * (1 + heartbeatJitter) + timeoutMs
+    // The first heartbeat may come later, by the jitter of its sender and the grain of its probes.
+    const limitMs = intervalMs * (1 + heartbeatJitter + probeGrain) + timeoutMs
     // The other side may have named the timeout: one of nothing is no reason to look all the time.
     if (now - this.#at < limitMs) alarms.set(this, now + Math.max(timeoutMs / 2, quantumMs))
     else this.#heard.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))

@@ -2,10 +2,13 @@
  * Two clients that share no line with the gateway meet on it. Refuses fakes: the gateway is `node dist/main.js`, the
  * clients are those that people are told to run.
  */
+import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
+import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, beforeAll, describe, it, onTestFinished } from "@effect/vitest"
+import { frame } from "../support/frames.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Foreign from "./foreign.ts"
 
@@ -28,6 +31,27 @@ const temporary = async (args: ReadonlyArray<string>): Promise<Gateway.Gateway> 
     await gateway.stop("SIGKILL")
   })
   return gateway
+}
+
+/** A server that answers `connect` and is silent from then on: its port, and for how many milliseconds its client bears it. */
+const silent = async (heartbeat: object) => {
+  const limits = { frameBytes: 65_536 }
+  const session = { id: "s", key: "k", ttlMs: 1_000 }
+  const connected = frame(
+    JSON.stringify({ type: "connected", id: 1, connection: "s", session, resumed: false, heartbeat, limits }),
+  )
+  const server = Net.createServer()
+  await once(server.listen(0, "127.0.0.1"), "listening")
+  onTestFinished(() => void server.close())
+  const bear = async () => {
+    const [socket] = (await once(server, "connection")) as [Net.Socket]
+    await once(socket, "data")
+    const since = performance.now()
+    socket.resume().write(connected)
+    await once(socket, "close")
+    return performance.now() - since
+  }
+  return { port: (server.address() as Net.AddressInfo).port, borne: bear() }
 }
 
 describe("foreign clients", () => {
@@ -124,6 +148,13 @@ describe("foreign clients", () => {
       assert.strictEqual((await speaking(...at, "pub", channel, '"still here"').ended()).code, 0)
       assert.strictEqual((await subscriber.message("publication"))["data"], "still here")
       assert.strictEqual((await subscriber.ended()).code, 0)
+    })
+
+    it(`${hearer} bears a silence that the jitter of its server explains, and no endless one`, async () => {
+      const server = await silent({ intervalMs: 2_000, timeoutMs: 100 })
+      const client = listening("--port", String(server.port), "sub", "silence")
+      assert.isAtLeast(await server.borne, 2_000 * 1.11 + 100)
+      assert.strictEqual(await client.exitCode(), 3)
     })
 
     it(`${speaker} is told the code of an error and how to go on`, async () => {

@@ -17,6 +17,7 @@ MAX_INBOUND_BYTES = 1024 * 1024  # protocol.md, section 1: server to client
 FIRST_OUTBOUND_BYTES = 16 * 1024  # ... and client to server until `connected` tells the limit
 READ_BYTES = 64 * 1024
 CONNECT_SECONDS = 10.0
+LATEST_HEARTBEAT = 1.11  # ... section 3: intervals after which a server may still send it, jitter and lateness included
 CLOSE_SECONDS = 2.0
 
 Message = dict[str, Any]
@@ -133,7 +134,7 @@ class Connection:
         if type == "connected":
             heartbeat = message["heartbeat"]
             self._frame_bytes = message["limits"]["frameBytes"]
-            self._patience = (heartbeat["intervalMs"] + heartbeat["timeoutMs"]) / 1000
+            self._patience = (heartbeat["intervalMs"] * LATEST_HEARTBEAT + heartbeat["timeoutMs"]) / 1000
         # A request has an id of the server's own.
         answer = None if type in ("request", "cancel") else self._asked.pop(id, None)
         # What concerns a channel is heard in order, so that it goes there even if it is an answer.
