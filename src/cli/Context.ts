@@ -39,12 +39,13 @@ const save = Command.make("save", { name, about: Gateways.about }, ({ about, nam
       tlsCert: Option.map(about.tlsCert, (path) => resolve(path)),
       tlsKey: Option.map(about.tlsKey, (path) => resolve(path)),
     })
-    const known = yield* Contexts.read
-    yield* Contexts.write({
-      selected: name,
-      ...known,
-      contexts: { ...known.contexts, [name]: { url: Target.format(target), ...given } },
-    })
+    yield* Contexts.update((known) =>
+      Effect.succeed({
+        selected: name,
+        ...known,
+        contexts: { ...known.contexts, [name]: { url: Target.format(target), ...given } },
+      }),
+    )
   }),
 ).pipe(
   Command.withDescription("Save a gateway by name; the first that is saved is selected."),
@@ -97,25 +98,18 @@ const show = Command.make("show", { name, json }, ({ json, name }) =>
 )
 
 const select = Command.make("select", { name }, ({ name }) =>
-  Effect.gen(function* () {
-    const known = yield* Contexts.read
-    yield* Contexts.named(known, name, "<name>")
-    yield* Contexts.write({ ...known, selected: name })
-  }),
+  Contexts.update((known) => Effect.as(Contexts.named(known, name, "<name>"), { ...known, selected: name })),
 ).pipe(
   Command.withDescription("Talk to this gateway where no other is named."),
   Command.withExamples([{ command: "longline context select live", description: "From now on that one" }]),
 )
 
 const remove = Command.make("remove", { name }, ({ name }) =>
-  Effect.gen(function* () {
-    const known = yield* Contexts.read
-    yield* Contexts.named(known, name, "<name>")
-    const { selected, ...rest } = known
-    yield* Contexts.write({
+  Contexts.update((known) => {
+    const { contexts, selected } = known
+    return Effect.as(Contexts.named(known, name, "<name>"), {
       ...(selected !== undefined && selected !== name && { selected }),
-      ...rest,
-      contexts: Record.remove(known.contexts, name),
+      contexts: Record.remove(contexts, name),
     })
   }),
 ).pipe(

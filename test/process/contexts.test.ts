@@ -1,6 +1,6 @@
 /** Contexts as people keep them: saved, listed, selected, removed, and talked to by name. Needs a build. */
 import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { failed, objects, printed, run as runCommand } from "../support/commands.ts"
@@ -128,6 +128,59 @@ describe("context", () => {
     )
     assert.strictEqual(readFileSync(file(), "utf8"), '{"contexts":{"live":{"url":7}}}')
   })
+
+  it("keeps what each of several commands at once has saved", async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `c${index}`)
+    const saved = await Promise.all(names.map((name) => context("save", name, "--url", name)))
+    assert.deepStrictEqual(
+      saved,
+      names.map(() => printed("")),
+    )
+    const { contexts } = JSON.parse(readFileSync(file(), "utf8")) as { readonly contexts: object }
+    assert.deepStrictEqual(
+      Object.entries(contexts).toSorted(),
+      names.map((name) => [name, { url: `tcp://${name}:7557` }]),
+    )
+    assert.deepStrictEqual(readdirSync(join(home, "longline")), ["contexts.json"])
+  })
+
+  it("gives up on a turn that does not come, and leaves it alone", async () => {
+    await context("save", "live", "--url", "a")
+    const next = `${file()}.next`
+    writeFileSync(next, "")
+    assert.deepStrictEqual(
+      await context("select", "live"),
+      failed(2, `${next} is in the way; remove it, unless another longline is writing contexts`),
+    )
+    assert.deepStrictEqual(readdirSync(join(home, "longline")), ["contexts.json", "contexts.json.next"])
+  })
+
+  it("gives its turn back when there is nothing to change", async () => {
+    await context("save", "live", "--url", "a")
+    assert.strictEqual((await context("remove", "other")).code, 2)
+    assert.deepStrictEqual(await context("remove", "live"), printed(""))
+  })
+
+  it("refuses a file with tokens that others can read, and one without tokens is anybody's", async () => {
+    const token = join(home, "token")
+    writeFileSync(token, "t.o.k")
+    await context("save", "open", "--url", "a")
+    chmodSync(file(), 0o644)
+    assert.deepStrictEqual(await context("list"), printed("* open tcp://a:7557\n"))
+    await context("save", "open", "--url", "a", "--token-file", token)
+    assert.deepStrictEqual(await context("list"), printed("* open tcp://a:7557\n"))
+    const refused = failed(
+      2,
+      `${file()} has tokens, and is open to others; make it yours alone (chmod 600), or remove it`,
+    )
+    for (const mode of [0o640, 0o604, 0o620]) {
+      chmodSync(file(), mode)
+      assert.deepStrictEqual([await context("list"), await run(["rtt"])], [refused, refused])
+    }
+    chmodSync(file(), 0o700)
+    assert.deepStrictEqual(await context("list"), printed("* open tcp://a:7557\n"))
+  })
+
   it("says why it cannot be read", async () => {
     writeFileSync(join(home, "longline"), "in the way")
     const why = `ENOTDIR: not a directory, open '${file()}'`
