@@ -8,8 +8,10 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import * as Command from "effect/cli/Command"
 import * as Cli from "./cli/Cli.ts"
+import { report } from "./cli/Complaint.ts"
 import * as Verbs from "./cli/Verbs.ts"
 import { version } from "./cli/Version.ts"
 
@@ -17,7 +19,8 @@ const verb = process.argv[2]
 
 if (Verbs.isTalking(verb)) {
   const command = Command.make("longline").pipe(Command.withSubcommands([await Verbs.one(verb)]))
-  NodeRuntime.runMain(Effect.provide(Cli.run(command, { version }), NodeServices.layer))
+  const main = Cli.run(command, { version }).pipe(Effect.tapCause(report), Effect.provide(NodeServices.layer))
+  NodeRuntime.runMain(Effect.provideService(main, References.LogToStderr, true), { disableErrorReporting: true })
 } else {
   const [Root, Gateway, Process, Drain] = await Promise.all([
     import("./cli/Root.ts"),
@@ -29,5 +32,6 @@ if (Verbs.isTalking(verb)) {
     (config) => Effect.catch(Layer.launch(Gateway.layer(config)), Process.startFailed),
     await Verbs.all(),
   )
-  NodeRuntime.runMain(Effect.provide(Cli.run(command, { version }), NodeServices.layer), { teardown: Drain.teardown })
+  const main = Cli.run(command, { version }).pipe(Effect.tapCause(report), Effect.provide(NodeServices.layer))
+  NodeRuntime.runMain(main, { disableErrorReporting: true, teardown: Drain.teardown })
 }

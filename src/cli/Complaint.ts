@@ -2,9 +2,11 @@
  * Prints what a person has to correct: a line each, on standard error.
  * No control character reaches the terminal as itself, whatever the person wrote.
  */
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
 import { type Mistakes, usageExitCode } from "../gateway/config/ConfigError.ts"
 import * as Printable from "../gateway/config/Printable.ts"
@@ -31,3 +33,9 @@ export const rejected = (message: string): Effect.Effect<never, CommandFailed> =
 /** Prints why, and ends the command with an exit code of its own. */
 export const failed = (message: string, exitCode: number): Effect.Effect<never, CommandFailed> =>
   Effect.andThen(complain(message), Effect.fail(new CommandFailed({ exitCode })))
+
+/** Logs what nobody foresaw. `runMain` would do so on standard output, where data belongs. */
+export const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Cause.hasInterruptsOnly(cause) || !Runtime.getErrorReported(Cause.squash(cause))
+    ? Effect.void
+    : Effect.provideService(Effect.logError(cause), References.LogToStderr, true)

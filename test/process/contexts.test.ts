@@ -137,10 +137,8 @@ describe("context", () => {
       names.map(() => printed("")),
     )
     const { contexts } = JSON.parse(readFileSync(file(), "utf8")) as { readonly contexts: object }
-    assert.deepStrictEqual(
-      Object.entries(contexts).toSorted(),
-      names.map((name) => [name, { url: `tcp://${name}:7557` }]),
-    )
+    const all = names.map((name) => [name, { url: `tcp://${name}:7557` }])
+    assert.deepStrictEqual(contexts, Object.fromEntries(all))
     assert.deepStrictEqual(readdirSync(join(home, "longline")), ["contexts.json"])
   })
 

@@ -96,6 +96,19 @@ describe("node dist/main.js", () => {
     )
   })
 
+  it("a defect ends with code 1, and is told on standard error: standard output has data alone", () => {
+    const defects = [
+      [["context", "list"], "Array.prototype.toSorted"],
+      [["print-config"], "String.prototype.repeat"],
+    ] as const
+    for (const [args, broken] of defects) {
+      const planted = encodeURIComponent(`${broken} = () => { throw new Error("planted") }`)
+      const { stderr, ...rest } = longline(args, { NODE_OPTIONS: `--import data:text/javascript,${planted}` })
+      assert.deepStrictEqual(rest, { status: 1, stdout: "" }, args.join(" "))
+      assert.match(stderr, /ERROR.*planted/)
+    }
+  })
+
   it("print-config prints the environment's settings with their variables, and no secret", () => {
     const secret = "0123456789abcdef0123456789abcdef"
     const { status, stdout, stderr } = longline(["print-config"], { LONGLINE_PORT: "1", LONGLINE_AUTH_SECRET: secret })
