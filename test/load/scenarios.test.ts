@@ -77,6 +77,19 @@ describe("scenarios lose nothing of a gateway that loses nothing", () => {
     }),
   )
 
+  it.effect("churn: who comes when everybody is away already waits, and is counted from its time on", () =>
+    Effect.gen(function* () {
+      // A connection takes 300 ms, and within a second ten come for the only one.
+      const slow = { scenario: "churn", connections: 1, rate: 10, warmUpMs: 0, durationMs: 1000 } as const
+      const dial = yield* gateway()
+      const report = yield* load(Effect.delay(dial, 300), { ...slow, settleMs: 5000 })
+      assert.deepStrictEqual(report.problems, [])
+      assert.deepStrictEqual(counted(report), { connections: 1, sent: 10, expected: 10, received: 10 })
+      const [, { max }] = report.latencies.find(([measure]) => measure === "reconnect")!
+      assert.isAtLeast(max, 2000)
+    }),
+  )
+
   it.effect("reconnect-storm: what is published while everybody is away comes with the answer to connect", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* of({ scenario: "reconnect-storm", connections: 10, durationMs: 1500 }, 50), {

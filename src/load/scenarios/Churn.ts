@@ -17,30 +17,33 @@ export const run = (context: Context): Effect.Effect<void, LoadFailed> =>
     const channel = Publishing.channel(context, 0)
     const crowd = new Crowd(context, { count: plan.connections, channels: () => [channel.name] })
     yield* crowd.fill
+    /** Who is to come, and has nobody to come for: all are away already. In the order of their times, which go on counting. */
+    const waiting: Array<() => boolean> = []
     let coming = 0
-    const replace = (n: number, at: number) => {
+    const replace = (n: number, at: number): boolean => {
       const place = firstOpen(crowd.places, Chance.below(crowd.places.length, plan.seed, "victim", n))
-      if (place === undefined) {
-        counts.errors++
-        figures.complain("nobody left: all were away already")
-        return
-      }
-      counts.sent++
-      coming++
+      if (place === undefined) return false
       context.fork(
         Effect.gen(function* () {
           yield* crowd.leave(place)
           yield* crowd.take(place, at, at >= context.countedFrom ? "reconnect" : undefined)
           coming--
           if (place.link !== undefined) counts.received++
+          if (waiting[0]?.() === true) waiting.shift()
         }),
       )
+      return true
     }
     yield* Phases.pace(context, {
       isMine: (n) => isMine(context, n) && crowd.places.length > 0,
-      fire: replace,
+      fire: (n, at) => {
+        counts.sent++
+        coming++
+        if (!replace(n, at)) waiting.push(() => replace(n, at))
+      },
     })
     yield* settle(context, () => coming === 0)
+    if (waiting.length > 0) figures.complain("all connections were away", waiting.length)
     counts.expected = counts.sent
     counts.lost = counts.sent - counts.received
   })
