@@ -77,10 +77,7 @@ const spareDescriptors = 64
 /** What a run may send. */
 const maxScheduled = 100_000_000
 
-const planOf = Effect.fnUntraced(function* (
-  given: Given,
-  { address, connectTimeout, target, token }: Gateways.Gateway,
-) {
+const planOf = Effect.fnUntraced(function* (given: Given, { address, target, token }: Gateways.Gateway) {
   const scenario = yield* scenarioOf(given.scenario)
   yield* refuseOthers(given, scenario)
   const defaults = BenchSettings.defaults[scenario]
@@ -103,7 +100,7 @@ const planOf = Effect.fnUntraced(function* (
     warmUpMs: BenchSettings.millis(given.warmUp, 1000),
     durationMs: BenchSettings.millis(given.duration, defaults.durationMs),
     settleMs: BenchSettings.millis(given.settle, 10_000),
-    connectTimeoutMs: Duration.toMillis(connectTimeout),
+    connectTimeoutMs: Duration.toMillis(given.gateway.connectTimeout),
     seed: otherwise(given.seed, randomInt(2 ** 31 - 1)),
     workers: otherwise(given.workers, 1),
     spin: given.spin,

@@ -15,6 +15,7 @@ import * as Setting from "../gateway/config/Setting.ts"
 import * as TcpTransport from "../transport/TcpTransport.ts"
 import { formatAddress } from "../transport/Transport.ts"
 import { CommandFailed, mistaken } from "./Complaint.ts"
+import * as Gateways from "./Gateways.ts"
 import * as Judged from "./Judged.ts"
 import * as Output from "./Output.ts"
 import * as Target from "./Target.ts"
@@ -33,14 +34,17 @@ const listen = Setting.integer({
   fallback: 0,
 })
 
+/** Where the server is stands behind the command. */
+const { url: _, ...way } = Gateways.way
+
 /** `longline conformance`. */
 export const command = Command.make(
   "conformance",
-  { json: Judged.toggle("json", "print one JSON object"), listen: Judged.optional(listen), target },
-  ({ json, listen, target }) =>
+  { json: Judged.toggle("json", "print one JSON object"), listen: Judged.optional(listen), target, ...way },
+  ({ json, listen, target, ...way }) =>
     Effect.gen(function* () {
       const tell = (verdict: Verdict.Verdict) => (json ? Effect.void : Output.lines([Verdict.line(verdict)]))
-      const verdicts = yield* checked(target, listen, tell)
+      const verdicts = yield* checked({ ...way, url: target }, listen, tell)
       const passed = Verdict.isPassed(verdicts)
       if (json) yield* Output.json({ ok: passed, ...Verdict.counts(verdicts), verdicts })
       else yield* Output.lines([Verdict.summary(verdicts)])
@@ -53,29 +57,38 @@ export const command = Command.make(
   Command.withShortDescription("check a server or a client against the protocol"),
   Command.withExamples([
     { command: "longline conformance 127.0.0.1:7557", description: "Check a server" },
+    {
+      command: "longline conformance wss://gateway.example --token-file token",
+      description: "Check one that wants a token, over WebSocket",
+    },
     { command: "longline conformance --listen 7599 --json", description: "Check the client that connects there" },
   ]),
 )
 
 type Tell = (verdict: Verdict.Verdict) => Effect.Effect<void, Output.Failure>
 
-const checked = (target: Option.Option<string>, listen: Option.Option<number>, tell: Tell) => {
-  if (Option.isSome(target) === Option.isSome(listen)) {
+const checked = (given: Gateways.Way, listen: Option.Option<number>, tell: Tell) => {
+  const isOfServer = Option.isSome(given.url) || Option.isSome(given.context)
+  if (isOfServer === Option.isSome(listen)) {
     return mistaken("conformance needs either a server to check or --listen with a port")
   }
-  return Option.isSome(listen) ? ofClient(listen.value, tell) : ofServer(Option.getOrThrow(target), tell)
+  if (Option.isNone(listen)) return ofServer(given, tell)
+  if (Object.values(given).some(Option.isSome)) {
+    return mistaken("--listen checks whoever connects: what is said of a server must be left out")
+  }
+  return ofClient(listen.value, tell)
 }
 
-const ofServer = (text: string, tell: Tell) =>
+const ofServer = (given: Gateways.Way, tell: Tell) =>
   Effect.gen(function* () {
-    const target = Target.parse(text)
-    if (target._tag === "Failure")
-      return yield* mistaken(`the server is ${JSON.stringify(text)}; it must be ${target.failure}`)
-    if (target.success._tag === "Ws" || target.success._tag === "Wss") {
-      return yield* mistaken("conformance looks at frames, which WebSockets have not: give tcp://, tls:// or unix:")
+    const { dial, target, token } = yield* Gateways.resolve(given, "the server")
+    const server = {
+      dial,
+      hasFrames: target._tag !== "Ws" && target._tag !== "Wss",
+      ...(token !== undefined && { token: typeof token === "string" ? token : yield* token }),
     }
     const name = `conformance-${randomBytes(4).toString("hex")}`
-    return yield* ServerRules.check(Target.dialer(target.success), { name, onVerdict: tell })
+    return yield* ServerRules.check(server, { name, onVerdict: tell })
   })
 
 const ofClient = (port: number, tell: Tell) =>

@@ -3,7 +3,6 @@
  * A context that is merely selected counts only where nobody names a gateway: its token goes to no other.
  */
 import * as Config from "effect/Config"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -31,10 +30,15 @@ export const about = {
   tlsKey: Judged.text("tls-key", "<file>", "its private key, PEM"),
 } satisfies Command.Command.Config
 
-/** The flags of every command that talks to a gateway. */
-export const flags = {
+/** The flags that say which gateway, and as whom. */
+export const way = {
   ...about,
   context: Judged.text("context", "<name>", "a saved context [LONGLINE_CONTEXT]"),
+} satisfies { readonly [name: string]: Flag.Flag<unknown> }
+
+/** The flags of every command that talks to a gateway. */
+export const flags = {
+  ...way,
   connectTimeout: Judged.withDefault(
     Setting.duration({
       key: "connect-timeout",
@@ -49,6 +53,9 @@ export const flags = {
 /** What was given for them. */
 export type About = Command.Command.Config.Infer<typeof about>
 
+/** What was given for those that say which gateway. */
+export type Way = Command.Command.Config.Infer<typeof way>
+
 /** What was given for all of them. */
 export type Given = Command.Command.Config.Infer<typeof flags>
 
@@ -62,19 +69,18 @@ export interface Gateway {
   readonly dial: Dialer
   /** A token, or how to read it anew. */
   readonly token?: string | Effect.Effect<string, CommandFailed>
-  readonly connectTimeout: Duration.Duration
 }
 
 type Platform = FileSystem.FileSystem | Path.Path
 
 const defaultUrl = `tcp://127.0.0.1:${Target.defaultPort}`
 
-/** The gateway that was meant. */
-export const resolve = (given: Given): Effect.Effect<Gateway, CommandFailed | ConfigError, Platform> =>
+/** The gateway that was meant. `flag` is what its address was given with. */
+export const resolve = (given: Way, flag = "--url"): Effect.Effect<Gateway, CommandFailed | ConfigError, Platform> =>
   Effect.gen(function* () {
     const { context, known } = yield* knownOf(given)
     const url = Option.getOrUndefined(given.url) ?? known.url
-    const where = Option.isSome(given.url) ? "--url" : context
+    const where = Option.isSome(given.url) ? flag : context
     const target = yield* targetOf(where, url)
     const trust = yield* trustOf(given, known, target)
     const token = yield* tokenOf(given.tokenFile, known.token)
@@ -83,7 +89,6 @@ export const resolve = (given: Given): Effect.Effect<Gateway, CommandFailed | Co
       target,
       trust,
       dial: Target.dialer(target, trust),
-      connectTimeout: given.connectTimeout,
       ...(token !== undefined && { token }),
     }
   })
@@ -102,7 +107,7 @@ interface Known {
 }
 
 /** What is known beside the flags: a context that is named, the environment, or the context that is selected. */
-const knownOf = Effect.fnUntraced(function* (given: Given): Effect.fn.Return<Known, CommandFailed, Platform> {
+const knownOf = Effect.fnUntraced(function* (given: Way): Effect.fn.Return<Known, CommandFailed, Platform> {
   const url = yield* variable("LONGLINE_URL")
   const token = yield* variable("LONGLINE_TOKEN")
   const byEnvironment = { url: url ?? defaultUrl, ...(token !== undefined && { token }) }

@@ -27,10 +27,10 @@ export const run = <E, R>(
   wishes: Wishes = {},
 ) =>
   Effect.gen(function* () {
-    const { address, connectTimeout, dial, token } = yield* Gateways.resolve(given)
+    const { address, dial, token } = yield* Gateways.resolve(given)
     const client = yield* Client.make({
       dial,
-      connectTimeout,
+      connectTimeout: given.connectTimeout,
       client: { name: "longline", version },
       firstAttempts: 1,
       ...wishes,

@@ -56,9 +56,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.publish",
     section: 5,
     text: "publications reach every subscriber whole and in order, with offset and previous",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const [publisher, subscriber] = [yield* connect(dial), yield* connect(dial)]
+        const [publisher, subscriber] = [yield* connect(server), yield* connect(server)]
         const { position } = yield* subscribe(subscriber.client, name)
         const values = [{ text: "Zürich, 東京, \u{1F600}", list: [[], {}, null, true, -0.5] }, null, ""]
         yield* publishAll(publisher.client, name, values)
@@ -70,9 +70,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.binary",
     section: 2,
     text: "bytes are base64 with binary: true, and arrive as they were",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         yield* subscribe(client, name)
         yield* publish(client, name, "AP+A", { binary: true })
         const { data } = yield* client.expect("publication")
@@ -83,9 +83,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.echo",
     section: 4,
     text: "a publisher hears itself, and with echo: false does not",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         yield* subscribe(client, name)
         yield* publish(client, name, "unheard", { echo: false })
         yield* publish(client, name, "heard")
@@ -96,9 +96,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.withoutId",
     section: 4,
     text: "publish without an id has no answer",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         client.peer.say({ type: "publish", channel: name, data: 1 }, { type: "unsubscribe", id: 2, channel: name })
         const heard = yield* client.next()
         if (heard._tag !== "Message" || heard.message.type !== "unsubscribed") {
@@ -112,9 +112,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.key",
     section: 5,
     text: "a key with the same data counts once, and with other data is error 118",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         const first = yield* publish(client, name, 1, { key: "k" })
         const again = yield* publish(client, name, 1, { key: "k" })
         yield* equal("the second answer", [again.offset, again.duplicate], [first.offset, true])
@@ -125,9 +125,9 @@ const live: ReadonlyArray<ServerRule> = [
     id: "channels.twice",
     section: 4,
     text: "subscribe twice is error 105, and unsubscribe without a subscription is answered",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         yield* subscribe(client, name)
         yield* client.refused(105, { type: "subscribe", channel: name })
         for (const _ of [1, 2]) yield* client.ask("unsubscribed", { type: "unsubscribe", channel: name })
@@ -137,11 +137,11 @@ const live: ReadonlyArray<ServerRule> = [
     id: "presence.listed",
     section: 4,
     text: "who subscribes with presence is listed, and others are told",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         yield* subscribe(client, name, { presence: true })
-        const other = yield* connect(dial)
+        const other = yield* connect(server)
         yield* subscribe(other.client, name, { presence: true })
         const { joined } = yield* client.expect("presenceChanged")
         yield* equal(
@@ -160,12 +160,12 @@ const past: ReadonlyArray<ServerRule> = [
     id: "recovery.yes",
     section: 5,
     text: "a position is recovered from: everything after it, once and in order, and then what is live",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         const { epoch, offset } = yield* publish(client, name, 0)
         yield* publishAll(client, name, [1, 2, 3])
-        const again = yield* connect(dial, { subscriptions: [{ channel: name, position: { offset, epoch } }] })
+        const again = yield* connect(server, { subscriptions: [{ channel: name, position: { offset, epoch } }] })
         const answer = again.connected.subscriptions?.[name]
         if (answer?.type !== "subscribed") return yield* Verdict.notSeen(`subscriptions has ${JSON.stringify(answer)}`)
         if (answer.recovered === "no") return yield* Verdict.notSeen("recovered is no")
@@ -181,9 +181,9 @@ const past: ReadonlyArray<ServerRule> = [
     id: "recovery.top",
     section: 5,
     text: "a position at the top is recovered: yes, without publications",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         const { epoch, offset } = yield* publish(client, name, 0)
         const { position, publications, recovered } = yield* subscribe(client, name, { position: { offset, epoch } })
         yield* equal(
@@ -197,9 +197,9 @@ const past: ReadonlyArray<ServerRule> = [
     id: "recovery.no",
     section: 5,
     text: "a position of another epoch is recovered: no, with nothing partial and the current position",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         const { epoch, offset } = yield* publish(client, name, 0)
         const answer = yield* subscribe(client, name, { position: { offset: 1, epoch: `not ${epoch}` } })
         const { position, publications, recovered } = answer
@@ -214,9 +214,9 @@ const past: ReadonlyArray<ServerRule> = [
     id: "history.read",
     section: 5,
     text: "history is read forwards from a position and backwards from the top, with more",
-    judge: ({ dial, name }) =>
+    judge: ({ server, name }) =>
       Effect.gen(function* () {
-        const { client } = yield* connect(dial)
+        const { client } = yield* connect(server)
         const { epoch, offset } = yield* publish(client, name, 0)
         yield* publishAll(client, name, [1, 2, 3])
         const read = (rest: object) => client.ask("history", { type: "history", channel: name, ...rest })

@@ -3,14 +3,13 @@
  * Where a server lets nobody serve, they are not seen.
  */
 import * as Effect from "effect/Effect"
-import type { Dialer } from "../client/Client.ts"
 import type { ServerRule } from "./ServerRule.ts"
-import { connect } from "./StrictClient.ts"
+import { connect, type Server } from "./StrictClient.ts"
 import * as Verdict from "./Verdict.ts"
 
 /** Somebody who serves, and somebody who asks: each on a connection of its own. */
-const both = Effect.fnUntraced(function* (dial: Dialer, service: string) {
-  const [{ client: responder }, { client: asker }] = [yield* connect(dial), yield* connect(dial)]
+const both = Effect.fnUntraced(function* (server: Server, service: string) {
+  const [{ client: responder }, { client: asker }] = [yield* connect(server), yield* connect(server)]
   yield* responder.ask("serving", { type: "serve", service })
   return { responder, asker }
 })
@@ -26,9 +25,9 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.response",
     section: 4,
     text: "a request reaches a responder, and its response the asker, with the asker's id",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         asker.peer.say({ ...request, service })
         const { data, id } = yield* responder.expect("request", (asked) => asked.service === service)
         responder.peer.say({ type: "response", id, data: [data] })
@@ -41,9 +40,9 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.error",
     section: 4,
     text: "an error of a responder reaches the asker as it is, with the asker's id",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         asker.peer.say({ ...request, service })
         const { id } = yield* responder.expect("request")
         responder.peer.say({ type: "error", id, code: 418, message: "a teapot", retry: false })
@@ -54,16 +53,16 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.none",
     section: 8,
     text: "a request that nobody serves is error 114 at once",
-    judge: ({ dial, name: service }) =>
-      Effect.flatMap(connect(dial), ({ client }) => client.refused(114, { type: "request", service, data: 1 })),
+    judge: ({ server, name: service }) =>
+      Effect.flatMap(connect(server), ({ client }) => client.refused(114, { type: "request", service, data: 1 })),
   },
   {
     id: "services.cancel",
     section: 4,
     text: "a cancelled request is error 119, and its responder is told",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         asker.peer.say({ ...request, service })
         const { id } = yield* responder.expect("request")
         asker.peer.say({ type: "cancel", id: askedId })
@@ -75,9 +74,9 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.timeout",
     section: 8,
     text: "a request without an answer within timeoutMs is error 115",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         asker.peer.say({ ...request, service, timeoutMs: 200 })
         yield* responder.expect("request")
         yield* asker.refusal(115, askedId)
@@ -87,9 +86,9 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.vanished",
     section: 4,
     text: "a request whose responder leaves is error 115 at once",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         asker.peer.say({ ...request, service })
         yield* responder.expect("request")
         responder.peer.wire.abortUnsafe()
@@ -100,9 +99,9 @@ export const all: ReadonlyArray<ServerRule> = [
     id: "services.unserve",
     section: 4,
     text: "after unserved no more requests come, and serve and unserve twice are answered as if",
-    judge: ({ dial, name: service }) =>
+    judge: ({ server, name: service }) =>
       Effect.gen(function* () {
-        const { asker, responder } = yield* both(dial, service)
+        const { asker, responder } = yield* both(server, service)
         yield* responder.ask("serving", { type: "serve", service })
         for (const _ of [1, 2]) yield* responder.ask("unserved", { type: "unserve", service })
         yield* asker.refused(114, { type: "request", service, data: 1 })

@@ -117,22 +117,36 @@ export class StrictClient {
     })
 }
 
+/** The server, and as whom it is talked to. */
+export interface Server {
+  readonly dial: Dialer
+  readonly token?: string
+  /** Whether bytes reach it as they are written; a WebSocket carries whole messages. The default is true. */
+  readonly hasFrames?: boolean
+}
+
 /** A connection that has said nothing yet. */
-export const dial = (dialer: Dialer): Judging<StrictClient> =>
-  Effect.matchEffect(dialer, {
+export const dial = (server: Server): Judging<StrictClient> =>
+  Effect.matchEffect(server.dial, {
     onSuccess: (wire) => Effect.succeed(new StrictClient(new Peer.Peer(wire, codec.decode, maxServerFrameBytes))),
     onFailure: ({ message }) => broken(message),
   })
 
 /** The first message. */
-export const hello = { type: "connect", id: 1, version: 1, client: { name: "longline conformance", version: "1" } }
+export const hello = ({ token }: Server) => ({
+  type: "connect",
+  id: 1,
+  version: 1,
+  client: { name: "longline conformance", version: "1" },
+  ...(token !== undefined && { token }),
+})
 
 /** A connection that has connected, with the rest of its `connect`. */
 export const connect = (
-  dialer: Dialer,
+  server: Server,
   rest: object = {},
 ): Judging<{ readonly client: StrictClient; readonly connected: Of<"connected"> }> =>
-  Effect.flatMap(dial(dialer), (client) => {
-    client.peer.say({ ...hello, ...rest })
+  Effect.flatMap(dial(server), (client) => {
+    client.peer.say({ ...hello(server), ...rest })
     return Effect.map(client.expect("connected"), (connected) => ({ client, connected }))
   })

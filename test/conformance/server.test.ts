@@ -80,7 +80,7 @@ describe("a server", () => {
     "that is the gateway keeps every rule",
     () =>
       Effect.gen(function* () {
-        const verdicts = yield* ServerRules.check(yield* gateway, { name: "test" })
+        const verdicts = yield* ServerRules.check({ dial: yield* gateway }, { name: "test" })
         assert.deepStrictEqual(failed(verdicts), [])
         assert.strictEqual(verdicts.length, ServerRules.all.length)
       }),
@@ -97,7 +97,7 @@ describe("a server", () => {
           ([fault, received, expected], index) =>
             Effect.gen(function* () {
               const tampered = Tampering.dialer(dial, () => ({ received }))
-              const verdicts = yield* ServerRules.check(tampered, { name: `test-${index}` })
+              const verdicts = yield* ServerRules.check({ dial: tampered }, { name: `test-${index}` })
               assert.deepStrictEqual(failed(verdicts), expected, `a server that ${fault}`)
             }),
           { concurrency: 4 },
@@ -108,7 +108,7 @@ describe("a server", () => {
 
   it.live("that is not there breaks every rule, and says why", () =>
     Effect.gen(function* () {
-      const [verdict] = yield* ServerRules.check(TcpTransport.dial({ path: "/nowhere" }), { name: "test" })
+      const [verdict] = yield* ServerRules.check({ dial: TcpTransport.dial({ path: "/nowhere" }) }, { name: "test" })
       const { detail, outcome } = verdict!
       assert.deepStrictEqual(
         { detail, outcome },

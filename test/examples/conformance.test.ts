@@ -3,12 +3,15 @@ import { assert, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import * as ClientRules from "../../src/conformance/ClientRules.ts"
 import * as ServerRules from "../../src/conformance/ServerRules.ts"
+import type { ServerRule } from "../../src/conformance/ServerRule.ts"
 import type { Rule } from "../../src/conformance/Verdict.ts"
 
 const text = readFileSync(new URL("../../docs/conformance.md", import.meta.url), "utf8")
 
-const tableOf = (rules: ReadonlyArray<Rule>) =>
-  rules.map(({ id, section, text }) => `| \`${id}\` | ${section} | ${text} |`).join("\n")
+const tableOf = (rules: ReadonlyArray<Rule & Pick<ServerRule, "needsFrames">>) =>
+  rules
+    .map(({ id, needsFrames, section, text }) => `| \`${id}\`${needsFrames ? " †" : ""} | ${section} | ${text} |`)
+    .join("\n")
 
 it.each([
   ["servers", ServerRules.all],

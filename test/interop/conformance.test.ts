@@ -3,9 +3,15 @@
  * clients in Python and Go.
  */
 import { assert, beforeAll, describe, it, onTestFinished } from "@effect/vitest"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as ServerRules from "../../src/conformance/ServerRules.ts"
 import type { Verdict } from "../../src/conformance/Verdict.ts"
+import { makeCertificates } from "../support/certificates.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Spawned from "../support/spawned.ts"
+import * as Tokens from "../support/tokens.ts"
 import * as Foreign from "./foreign.ts"
 
 const patience = 120_000
@@ -42,6 +48,9 @@ const unseen = {
   ],
 }
 
+/** Rules that are about the bytes of frames. */
+const framed = ServerRules.all.flatMap(({ id, needsFrames }) => (needsFrames === true ? [`${id} notSeen`] : []))
+
 const numbers = Array.from({ length: 100_000 }, (_, index) => index).join("\n")
 
 describe("longline conformance", () => {
@@ -64,6 +73,49 @@ describe("longline conformance", () => {
   )
 
   it(
+    "passes a gateway that wants tokens, over TLS, and but for frames over WebSocket",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "longline-conformance-"))
+      onTestFinished(() => rmSync(folder, { recursive: true }))
+      const write = (name: string, text: string) => {
+        writeFileSync(join(folder, name), text)
+        return join(folder, name)
+      }
+      const { ca, server } = makeCertificates()
+      const rights = ["subscribe", "publish", "history", "presence", "serve", "request"]
+      const token = Tokens.token(Tokens.secret, {
+        claims: {
+          sub: "ann",
+          exp: Math.floor(Date.now() / 1000) + 600,
+          longline: Object.fromEntries(rights.map((right) => [right, ["*"]])),
+        },
+      })
+      const [cert, key] = [write("cert", server.cert), write("key", server.key)]
+      const tls = ["--tls-cert", cert, "--tls-key", key, "--ws-port", "0"]
+      const policy = { history: { size: 1000 }, presence: true }
+      const config = ["--config", write("config.json", JSON.stringify({ policy }))]
+      const gateway = await Gateway.start([...tls, ...config, "--auth-secret-file", write("secret", Tokens.secretText)])
+      onTestFinished(async () => {
+        await gateway.stop("SIGKILL")
+      })
+      const webSocket = await gateway.line("WebSockets", (line) =>
+        line.includes("websocket") ? /listening on ([\d.:]+)/.exec(line)?.[1] : undefined,
+      )
+      const known = ["--token-file", write("token", token), "--ca", write("ca", ca), "--server-name", "localhost"]
+      const judged = async (address: string) => {
+        const running = conformance(address, "--json", ...known)
+        const { code } = await running.exited
+        const { verdicts } = JSON.parse(running.lines.join("")) as { readonly verdicts: ReadonlyArray<Verdict> }
+        const notPassed = verdicts.filter(({ outcome }) => outcome !== "pass")
+        return { code, notPassed: notPassed.map(({ id, outcome }) => `${id} ${outcome}`) }
+      }
+      assert.deepStrictEqual(await judged(`tls://${gateway.address}`), { code: 0, notPassed: [] })
+      assert.deepStrictEqual(await judged(`wss://${webSocket}`), { code: 0, notPassed: framed })
+    },
+    patience,
+  )
+
+  it(
     "fails who is not there, with exit code 1",
     async () => {
       const { code } = await conformance("unix:/nowhere", "--json").exited
@@ -75,7 +127,14 @@ describe("longline conformance", () => {
   it(
     "wants one of two things, and says so with exit code 2",
     async () => {
-      for (const args of [[], ["127.0.0.1:1", "--listen", "1"], ["ws://127.0.0.1:1"], ["--listen", "65536"]]) {
+      for (const args of [
+        [],
+        ["127.0.0.1:1", "--listen", "1"],
+        ["--context", "a", "--listen", "1"],
+        ["--token-file", "a", "--listen", "1"],
+        ["http://127.0.0.1:1"],
+        ["--listen", "65536"],
+      ]) {
         assert.strictEqual((await conformance(...args).exited).code, 2)
       }
     },
