@@ -36,7 +36,8 @@ export interface Options {
 }
 
 /**
- * The protocol that `RpcClient.make` asks for.
+ * The protocol that `RpcClient.make` asks for. `RpcClient.ConnectionHooks` are run if they are there; what `onConnect` calls goes
+ * over the connection that it was told of, and it is interrupted when that is lost.
  *
  * - A call waits for the first connection, and for the next one when a connection was lost or its server leaves. After an
  *   attempt that failed, calls fail with its error (`SocketOpenError`) until an attempt succeeds.
@@ -152,8 +153,7 @@ export const make = (
           isLeft: false,
         }
         up(fresh)
-        if (Option.isSome(hooks)) yield* hooks.value.onConnect
-        yield* Effect.flatMap(connection.batch, (bodies) =>
+        const reading = Effect.flatMap(connection.batch, (bodies) =>
           Effect.gen(function* () {
             for (const body of bodies) {
               if (RpcFrames.isLeaving(body)) {
@@ -171,6 +171,10 @@ export const make = (
           Effect.forever({ disableYield: true }),
           Pull.catchDone(() => Effect.void),
         )
+        // Beside each other: the hook may wait for the answer to a call, which has to be read.
+        yield* Option.isNone(hooks)
+          ? reading
+          : Effect.raceFirst(reading, Effect.andThen(hooks.value.onConnect, Effect.never))
       })
 
       const onEvent = (event: Reconnect.Event): Effect.Effect<void> => {

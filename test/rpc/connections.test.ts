@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as RpcClient from "effect/rpc/RpcClient"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import { TestClock } from "effect/testing"
@@ -94,6 +95,55 @@ describe("a lost connection", () => {
       yield* TestClock.adjust(secondAttempt)
       yield* calls.add({ a: 1, b: 2 })
       assert.deepStrictEqual(told, ["Connecting", "Connected", "Disconnected", "Connecting", "Connected"])
+    }),
+  )
+
+  it.effect("is told to hooks, which may call: on this connection, and on each one after it", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* serve(memory)
+      const told: Array<number | string> = []
+      const ready = Deferred.makeUnsafe<Effect.Success<ReturnType<typeof client>>>()
+      const called = Effect.flatMap(Deferred.await(ready), (calls) => calls.add({ a: 1, b: 2 }))
+      const calls = yield* Effect.provideService(client(), RpcClient.ConnectionHooks, {
+        onConnect: Effect.map(Effect.orDie(called), (sum) => void told.push(sum)),
+        onDisconnect: Effect.sync(() => void told.push("lost")),
+      })
+      Deferred.doneUnsafe(ready, Effect.succeed(calls))
+      yield* settled
+      assert.deepStrictEqual(told, [3])
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      yield* settled
+      yield* TestClock.adjust(secondAttempt)
+      yield* settled
+      assert.deepStrictEqual(told, [3, "lost", 3])
+    }),
+  )
+
+  it.effect("interrupts the hook that was told of it", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* serve(memory)
+      const told: Array<string> = []
+      yield* Effect.provideService(client(), RpcClient.ConnectionHooks, {
+        onConnect: Effect.onInterrupt(Effect.never, () => Effect.sync(() => void told.push("interrupted"))),
+        onDisconnect: Effect.sync(() => void told.push("lost")),
+      })
+      yield* settled
+      for (const connection of server.registry.connections()) connection.closeUnsafe({ _tag: "Draining" })
+      yield* settled
+      assert.deepStrictEqual(told, ["interrupted", "lost"])
+    }),
+  )
+
+  it.effect("is what becomes of one whose hook dies", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve(memory)
+      const hooks = { onConnect: Effect.die(new Error("a bug")), onDisconnect: Effect.void }
+      const calls = yield* Effect.provideService(client(), RpcClient.ConnectionHooks, hooks)
+      yield* settled
+      const call = yield* started(failureOf(calls.add({ a: 1, b: 2 })))
+      yield* TestClock.adjust(secondAttempt)
+      const { cause, tag } = yield* Fiber.join(call)
+      assert.deepStrictEqual([tag, cause], ["SocketReadError", "ConnectionError: the handler failed"])
     }),
   )
 
