@@ -153,6 +153,8 @@ const watch = (
       const heard: Heartbeat.Heard = {
         receivedBytes: () => wire.receivedUnsafe(),
         isExcused: owner.isHeld,
+        // It is read until its end, which ends the connection.
+        hasEnded: () => false,
         isBusy: owner.isHeld,
         probe: () => void link.sendUnsafe({ type: "heartbeat" }),
         closeUnsafe: link.closeUnsafe,

@@ -55,8 +55,10 @@ export interface Pulse {
   readonly sentAt: () => number
   /** How many bytes ever came, also those that nobody has taken yet. */
   readonly receivedBytes: () => number
-  /** Whether silence is no sign of death: the peer has sent FIN, this side has stopped reading, or a frame is arriving. */
+  /** Whether silence is no sign of death: this side has stopped reading, or a frame is arriving. */
   readonly isExcused: () => boolean
+  /** Whether the peer's FIN was read: it answers no more, though it may still listen. */
+  readonly hasEnded: () => boolean
   readonly probe: () => void
   /** Called once, when the peer was silent for too long: the reason to close. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
@@ -97,9 +99,10 @@ export class Watch implements Alarm {
   }
 
   ringUnsafe(now: number): void {
-    if (this.#receivedBefore === nothingOwed || this.#pulse.receivedBytes() > this.#receivedBefore) {
-      return this.#look(now)
-    }
+    // Behind a FIN, too, a peer is probed once an interval: a socket is not read any more then, so that nothing but writing
+    // to a peer that has gone shows it. No other traffic might ever come to a handler that waits for something else.
+    const owesNothing = this.#receivedBefore === nothingOwed || this.#pulse.hasEnded()
+    if (owesNothing || this.#pulse.receivedBytes() > this.#receivedBefore) return this.#look(now)
     const timeoutMs = Duration.toMillis(this.#shared.heartbeat.timeout)
     if (this.#pulse.isExcused()) return this.#shared.alarms.set(this, now + timeoutMs)
     this.#pulse.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs: this.#intervalMs, timeoutMs }))
@@ -125,14 +128,15 @@ export class Watch implements Alarm {
 }
 
 /** What the side that dialled watches. */
-export interface Heard extends Pick<Pulse, "receivedBytes" | "isExcused" | "probe" | "closeUnsafe"> {
+export interface Heard extends Pick<Pulse, "receivedBytes" | "isExcused" | "hasEnded" | "probe" | "closeUnsafe"> {
   /** Whether what came waits here to be read, so that a probe among it has no answer yet. */
   readonly isBusy: () => boolean
 }
 
 /**
  * The watch over a peer that sends the heartbeats: nothing heard for an interval and its timeout is the end. While this
- * side is busy, it shows by heartbeats of its own that it lives.
+ * side is busy, it shows by heartbeats of its own that it lives. A FIN does not excuse silence here: whoever sends the
+ * heartbeats has left with it, and its time is what this side has for what it still does.
  */
 export class Listening implements Alarm {
   deadline = 0
@@ -169,6 +173,7 @@ export class Listening implements Alarm {
     const limitMs = intervalMs * (1 + heartbeatJitter + probeGrain) + timeoutMs
     // The other side may have named the timeout: one of nothing is no reason to look all the time.
     if (now - this.#at < limitMs) alarms.set(this, now + Math.max(timeoutMs / 2, quantumMs))
+    else if (this.#heard.hasEnded()) this.#heard.closeUnsafe(CloseReason.PeerClosed())
     else this.#heard.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs, timeoutMs }))
   }
 }

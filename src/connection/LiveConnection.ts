@@ -144,7 +144,11 @@ export class LiveConnection<In, Out>
   }
 
   isExcused(): boolean {
-    return this.#reader.peerEnded || this.wire.pausedUnsafe() || this.#reader.isArriving
+    return this.wire.pausedUnsafe() || this.#reader.isArriving
+  }
+
+  hasEnded(): boolean {
+    return this.#reader.peerEnded
   }
 
   isBusy(): boolean {

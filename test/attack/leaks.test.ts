@@ -29,6 +29,8 @@ const acts = new Map<string, (connection: Connection<string, string>) => Effect.
   ["fail", () => Effect.fail("failed")],
   ["die", () => Effect.die("died")],
   ["kick", (connection) => connection.close(CloseReason.Application({ code: 1, message: "out" }))],
+  // Reads to the end, and waits for something that has nothing to do with the peer.
+  ["wait", (connection) => Effect.andThen(Stream.runDrain(connection.messages), Effect.never)],
   ["flood", (connection) => Effect.forever(connection.send("x".repeat(60_000)))],
 ])
 
@@ -84,6 +86,7 @@ const endings: ReadonlyArray<Ending> = [
   { reasons: ["HandlerFailed"], act: write(frame("fail")) },
   { reasons: ["HandlerFailed"], act: write(frame("die")) },
   { reasons: ["Truncated"], act: write(frame("truncated").subarray(0, 9), (socket) => socket.end()) },
+  { reasons: ["WireLost"], act: write(frame("wait"), (socket) => socket.destroySoon()) },
   // Paused before it has a listener: it never reads.
   { reasons: givenUp, act: write(frame("flood"), (socket) => socket.pause()) },
 ]

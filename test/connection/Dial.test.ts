@@ -300,6 +300,22 @@ describe("heartbeats", () => {
     }),
   )
 
+  it.effect("that cannot come after a FIN end the connection of a handler that waits for something else", () =>
+    Effect.gen(function* () {
+      const { options, peer } = yield* byHand
+      const waiting = ({ receive }: Connection<string, string>) => Effect.andThen(Effect.exit(receive), Effect.never)
+      const running = yield* Effect.forkScoped(Dial.run(options, waiting))
+      yield* settled
+      peer.wire.endUnsafe()
+      yield* pass("37 seconds")
+      assert.isUndefined(running.pollUnsafe())
+      // It is looked at twice in a timeout.
+      yield* pass("5 seconds")
+      yield* pass("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(running), CloseReason.PeerClosed())
+    }),
+  )
+
   it.effect("are sent by a side that is too busy to read, lest it be taken for gone", () =>
     Effect.gen(function* () {
       const settings = Heartbeat.layer({ interval: "25 seconds", timeout: "10 seconds" })

@@ -240,6 +240,20 @@ describe("A heartbeat", () => {
     }),
   )
 
+  it.effect(
+    "is sent behind the peer's FIN as well, an interval after the last one: a write shows whether it has gone",
+    () =>
+      Effect.gen(function* () {
+        const { connection, peer } = yield* opened((connection) => Effect.andThen(reading(connection), Effect.never))
+        peer.wire.endUnsafe()
+        yield* pass(24_999)
+        assert.deepStrictEqual(peer.heard, [])
+        yield* pass("1 minutes")
+        assert.deepStrictEqual(peer.heard, ["", "", ""])
+        assert.isTrue(connection.isOpen)
+      }),
+  )
+
   it.effect("is never sent with an infinite interval, nor by a protocol without one", () =>
     Effect.gen(function* () {
       const infinite = { heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) } }
@@ -300,6 +314,7 @@ describe("A heartbeat that is waited for", () => {
       const heard: Heartbeat.Heard = {
         receivedBytes: () => 0,
         isExcused: () => false,
+        hasEnded: () => false,
         isBusy: () => ++looks < 0,
         probe: () => {},
         closeUnsafe: (reason) => (ended = reason),
