@@ -47,7 +47,10 @@ export interface Connection<out In, in Out> {
   readonly messages: Stream.Stream<In, ConnectionError>
   /** What `messages` is made of, for loops that have no use for a Stream: the next batch, or `Cause.Done` after FIN. */
   readonly batch: Pull.Pull<NonEmptyReadonlyArray<In>, ConnectionError>
-  /** The next message, and only that. */
+  /**
+   * The next message, and only that; `Cause.Done` after FIN (`Pull.catchDone`). A handler that fails with it has read to the end,
+   * and its connection ends with `PeerClosed`.
+   */
   readonly receive: Pull.Pull<In, ConnectionError>
   /**
    * Encodes the message into the outbox, which is written at the end of the event loop's turn. Waits while the peer is

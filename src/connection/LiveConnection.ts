@@ -278,8 +278,10 @@ export class LiveConnection<In, Out>
     if (Exit.isSuccess(exit)) {
       return this.#end(this.#reader.peerEnded ? CloseReason.PeerClosed() : CloseReason.Done())
     }
-    // This connection's own reasons were recorded when they came up; any other is of a connection beside it.
     const error = Cause.squash(exit.cause)
+    // What `receive` and `batch` fail with behind the peer's FIN: a handler that passes it on has read to the end.
+    if (this.#reader.peerEnded && Cause.isDone(error)) return this.#end(CloseReason.PeerClosed())
+    // This connection's own reasons were recorded when they came up; any other is of a connection beside it.
     const isOwn = error instanceof ConnectionError && error.reason._tag === "BadOutbound"
     this.#end(isOwn ? error.reason : CloseReason.HandlerFailed({ cause: exit.cause }))
   }

@@ -54,6 +54,11 @@ const close = (reason: CloseReason.CloseReason): Ending => ({ reason, by: (serve
 
 const endings: Record<string, Ending> = {
   "the peer's FIN": { reason: CloseReason.PeerClosed(), by: ({ peer }) => Effect.sync(() => peer.wire.endUnsafe()) },
+  "the peer's FIN, passed on by a handler that receives": {
+    reason: CloseReason.PeerClosed(),
+    by: ({ peer }) => Effect.sync(() => peer.wire.endUnsafe()),
+    handler: ({ receive }) => Effect.forever(receive),
+  },
   "the peer's reset": {
     reason: lost("ECONNRESET"),
     by: ({ peer }) => Effect.sync(() => peer.wire.abortUnsafe()),
@@ -155,6 +160,11 @@ const endings: Record<string, Ending> = {
     reason: CloseReason.HandlerFailed({ cause }),
     by: () => Effect.void,
     handler: () => Effect.failCause(cause),
+  },
+  "a handler that passes on the end of something else": {
+    reason: CloseReason.HandlerFailed({ cause: Cause.fail(Cause.Done()) }),
+    by: () => Effect.void,
+    handler: () => Cause.done(),
   },
   "a handler that dies": {
     reason: CloseReason.HandlerFailed({ cause: Cause.die(cause) }),

@@ -104,9 +104,14 @@ describe("who stays connected", () => {
 
   it.effect("comes again whatever the peer did: it left in peace, or said what is no message", () =>
     Effect.gen(function* () {
-      for (const leave of [(peer: Peer) => peer.say("?"), () => {}]) {
+      const receiving = ({ receive }: Connection<string, string>) => Effect.forever(receive)
+      for (const [leave, handler] of [
+        [(peer: Peer) => peer.say("?"), reading],
+        [() => {}, reading],
+        [() => {}, receiving],
+      ] as const) {
         const here = place()
-        const { tags } = yield* staying([here])
+        const { tags } = yield* staying([here], handler)
         leave(here.peers[0]!)
         here.peers[0]!.wire.endUnsafe()
         yield* pass("2 seconds")
