@@ -6,6 +6,7 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
+import * as Limit from "./Limit.ts"
 
 /** How long a peer may take for what; `Duration.infinity` switches a limit off. */
 export interface Deadlines {
@@ -49,7 +50,7 @@ export const layer = (options: {
     firstFrame: Duration.fromInputUnsafe(options.firstFrame ?? defaults.firstFrame),
     firstMessage: Duration.fromInputUnsafe(options.firstMessage ?? defaults.firstMessage),
     frame: Duration.fromInputUnsafe(options.frame ?? defaults.frame),
-    frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond,
+    ...Limit.checkedUnsafe({ frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond }),
     writeStall: Duration.fromInputUnsafe(options.writeStall ?? defaults.writeStall),
     goodbye: Duration.fromInputUnsafe(options.goodbye ?? defaults.goodbye),
   })

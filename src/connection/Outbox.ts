@@ -18,6 +18,7 @@ import * as Alarms from "./Alarms.ts"
 import { Batch, ownChunks } from "./Batch.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Intake } from "./Intake.ts"
+import * as Limit from "./Limit.ts"
 import type { Flushable, Turn } from "./Turn.ts"
 
 /** Bytes that may wait for a peer: 1 MiB. */
@@ -43,7 +44,7 @@ export const OutboxLimits = Context.Reference<OutboxLimits>("longline/connection
 /** The bounds as a layer; what is not given keeps its default. */
 export const layer = (options: { readonly maxBytes?: number; readonly maxAge?: Duration.Input }): Layer.Layer<never> =>
   Layer.succeed(OutboxLimits, {
-    maxBytes: options.maxBytes ?? defaultMaxOutboxBytes,
+    ...Limit.checkedUnsafe({ maxBytes: options.maxBytes ?? defaultMaxOutboxBytes }),
     maxAge: Duration.fromInputUnsafe(options.maxAge ?? defaultMaxOutboxAge),
   })
 

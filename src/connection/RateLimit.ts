@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as CloseReason from "./CloseReason.ts"
+import * as Limit from "./Limit.ts"
 
 /** What happens to a peer over its limit: its connection is closed, or its frames wait (and it with them). */
 export type OnExceeded = "close" | "pause"
@@ -38,9 +39,11 @@ export const layer = (options: {
   readonly onExceeded?: OnExceeded
 }): Layer.Layer<never> =>
   Layer.succeed(RateLimit, {
-    framesPerSecond: options.framesPerSecond ?? Infinity,
-    bytesPerSecond: options.bytesPerSecond ?? Infinity,
-    heartbeatsPerSecond: options.heartbeatsPerSecond ?? Infinity,
+    ...Limit.checkedUnsafe({
+      framesPerSecond: options.framesPerSecond ?? Infinity,
+      bytesPerSecond: options.bytesPerSecond ?? Infinity,
+      heartbeatsPerSecond: options.heartbeatsPerSecond ?? Infinity,
+    }),
     onExceeded: options.onExceeded ?? "close",
   })
 

@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as CloseReason from "../connection/CloseReason.ts"
+import * as Limit from "../connection/Limit.ts"
 import { TokenBucket } from "../connection/RateLimit.ts"
 
 /** Connections in all. Each needs a descriptor: keep `ulimit -n` above it. */
@@ -38,11 +39,14 @@ export const layer = (options: {
   readonly maxConnectionsPerAddress?: number
   readonly acceptsPerSecond?: number
 }): Layer.Layer<never> =>
-  Layer.succeed(AdmissionLimits, {
-    maxConnections: options.maxConnections ?? defaultMaxConnections,
-    maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
-    acceptsPerSecond: options.acceptsPerSecond ?? defaultAcceptsPerSecond,
-  })
+  Layer.succeed(
+    AdmissionLimits,
+    Limit.checkedUnsafe({
+      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? defaultMaxConnectionsPerAddress,
+      acceptsPerSecond: options.acceptsPerSecond ?? defaultAcceptsPerSecond,
+    }),
+  )
 
 /** The seats of one server. Mutable, owned by its accept loop. */
 export class Seats {

@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CloseReason from "../connection/CloseReason.ts"
 import { Intake } from "../connection/Intake.ts"
+import * as Limit from "../connection/Limit.ts"
 import { MemoryGauge, type Use } from "./MemoryGauge.ts"
 
 /** What all connections together may hold: 256 MiB. */
@@ -85,7 +86,10 @@ export class MemoryBudget extends Context.Service<
 /** A budget that watches for as long as the scope is open. */
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const readings = yield* MemoryGauge
-  const allowed = options.maxBufferedBytes ?? defaultMaxBufferedBytes
+  const { maxBufferedBytes: allowed, maxMemoryShare: maxShare } = Limit.checkedUnsafe({
+    maxBufferedBytes: options.maxBufferedBytes ?? defaultMaxBufferedBytes,
+    maxMemoryShare: options.maxMemoryShare ?? defaultMaxMemoryShare,
+  })
   const members = new Set<Member>()
 
   const look = (): void => {
@@ -96,7 +100,6 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   }
   const intake = new Intake(allowed, look)
 
-  const maxShare = options.maxMemoryShare ?? defaultMaxMemoryShare
   let refusal: CloseReason.CloseReason | undefined
   const judge = (limit: "memory" | "heap", { limitBytes, usedBytes }: Use) => {
     const share = refusal === undefined ? maxShare : maxShare * readmittingShare
