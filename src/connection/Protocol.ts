@@ -50,7 +50,7 @@ export interface Options<Out> {
   readonly layout?: FrameLayout.FrameLayout
   /** The limit for frames to the peer, in body bytes. Default: the same as for frames from it. */
   readonly maxOutboundFrameBytes?: number
-  /** Default: `empty`, unless no frame of the layout can be empty: then `none`. */
+  /** Default: `empty`, unless no frame of the layout can be empty: then `none`, and `empty` is a RangeError. */
   readonly heartbeat?: "empty" | "none"
   readonly goodbye?: (reason: CloseReason) => Out | undefined
   readonly farewell?: (reason: CloseReason) => Farewell | undefined
@@ -95,6 +95,11 @@ export const fromCodec = <In, Out>(
   const inboundLayout = options.layout ?? FrameLayout.u32
   const { maxOutboundFrameBytes = inboundLayout.maxFrameBytes } = options
   const encoder = FrameEncoder.make(FrameLayout.withMaxFrameBytes(inboundLayout, maxOutboundFrameBytes))
+  const canBeEmpty = encoder.refuse(0) === undefined
+  // Its probes would never leave, and every idle peer be taken for dead.
+  if (options.heartbeat === "empty" && !canBeEmpty) {
+    throw new RangeError(`no frame of ${options.name}'s layout can be empty: its heartbeat must be "none"`)
+  }
   return {
     name: options.name,
     codec: options.codec,
@@ -103,7 +108,7 @@ export const fromCodec = <In, Out>(
     inboundLayout,
     encoder,
     emptyFrame: Result.getOrUndefined(FrameEncoder.make(inboundLayout).encode(new Uint8Array(0))),
-    heartbeat: options.heartbeat ?? (encoder.refuse(0) === undefined ? "empty" : "none"),
+    heartbeat: options.heartbeat ?? (canBeEmpty ? "empty" : "none"),
     goodbye: options.goodbye ?? (() => undefined),
     farewell: options.farewell ?? (() => undefined),
     draining: options.draining ?? (() => undefined),

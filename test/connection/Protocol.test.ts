@@ -33,6 +33,10 @@ describe("Protocol.fromCodec", () => {
       const layout = FrameLayout.makeUnsafe(options)
       const protocol = Protocol.fromCodec({ name: "no empty frames", codec: Codec.bytes, layout })
       assert.strictEqual(protocol.heartbeat, "none")
+      assert.throws(
+        () => Protocol.fromCodec({ name: "wishes", codec: Codec.bytes, layout, heartbeat: "empty" }),
+        `no frame of wishes's layout can be empty: its heartbeat must be "none"`,
+      )
     }
   })
 
