@@ -19,6 +19,7 @@ import {
   DialFailed,
   formatAddress,
   ListenFailed,
+  maxUnixPathBytes,
   Transport,
   TransportError,
   type Wire,
@@ -66,6 +67,7 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
 /** A unix socket listener that lives as long as its scope. The socket file is removed when it closes. */
 export const makeUnix = (options: UnixOptions): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
+    if (!fits(options.path)) return yield* Effect.fail(listenFailed(options.path, "ENAMETOOLONG"))
     yield* removeStale(options.path)
     const transport = yield* listen("unix", { _tag: "Unix", path: options.path }, options)
     const { mode } = options
@@ -94,6 +96,7 @@ export const dialSocket = (
       "path" in options ? { _tag: "Unix", path: options.path } : { _tag: "Tcp", host: options.host, port: options.port }
     const failed = (code: string, cause?: unknown): TransportError =>
       new TransportError({ reason: new DialFailed({ address: formatAddress(address), code, cause }) })
+    if ("path" in options && !fits(options.path)) return yield* Effect.fail(failed("ENAMETOOLONG"))
     const socket = yield* Effect.acquireRelease(
       Effect.sync(() =>
         "path" in options
@@ -154,11 +157,14 @@ const removeStale = (path: string): Effect.Effect<void, TransportError> =>
     if (code === "ECONNREFUSED") yield* attempt(path, () => Fs.rmSync(path, { force: true }))
   })
 
+/** Node cuts a longer path off, and binds or connects what is left of it. */
+const fits = (path: string): boolean => Buffer.byteLength(path) <= maxUnixPathBytes
+
 const attempt = <A>(path: string, run: () => A): Effect.Effect<A, TransportError> =>
   Effect.try({
     try: run,
-    catch: (cause) => {
-      const code = cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN"
-      return new TransportError({ reason: new ListenFailed({ address: `unix:${path}`, code, cause }) })
-    },
+    catch: (cause) => listenFailed(path, cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN", cause),
   })
+
+const listenFailed = (path: string, code: string, cause?: unknown): TransportError =>
+  new TransportError({ reason: new ListenFailed({ address: `unix:${path}`, code, cause }) })

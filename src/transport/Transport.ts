@@ -27,6 +27,9 @@ export const formatAddress = (address: Address): string => {
   }
 }
 
+/** The longest path of a unix socket: `sun_path` of Linux is 108 bytes, one of them the terminator. */
+export const maxUnixPathBytes = 107
+
 /** Whose seat an address counts against: the host without its port; every peer of a unix socket is one host. */
 export const hostOf = (address: Address): string =>
   address._tag === "Tcp" ? address.host : address._tag === "Unix" ? "unix" : address.name
@@ -51,9 +54,13 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   readonly cause: unknown
 }> {
   override get message(): string {
-    return this.code === "EADDRINUSE"
-      ? `${this.address} is in use: stop the process that listens there, or choose another address`
-      : `cannot listen on ${this.address}: ${this.code}`
+    const { address, code } = this
+    if (code === "EADDRINUSE") {
+      return `${address} is in use: stop the process that listens there, or choose another address`
+    }
+    if (code === "ENAMETOOLONG") return `cannot listen on ${address}: a path has at most ${maxUnixPathBytes} bytes`
+    // OpenSSL's codes name what it read and not what it was given for.
+    return `cannot listen on ${address}: ${code.startsWith("ERR_OSSL") ? "its certificate or key is no good, " : ""}${code}`
   }
 }
 

@@ -138,6 +138,25 @@ describe("TcpTransport on unix sockets", () => {
     }),
   )
 
+  it.live("takes paths of up to 107 bytes, and refuses longer ones in place of cutting them off", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const longest = Path.join(folder, "é".repeat(10)).padEnd(107 - 10, "x")
+      assert.strictEqual(Buffer.byteLength(longest), 107)
+      assert.strictEqual((yield* TcpTransport.makeUnix({ path: longest })).name, "unix")
+      yield* TcpTransport.dial({ path: longest })
+      const tooLong = `${longest}x`
+      assert.deepStrictEqual(summary(yield* Effect.flip(TcpTransport.makeUnix({ path: tooLong }))), [
+        "ListenFailed",
+        "ENAMETOOLONG",
+        `cannot listen on unix:${tooLong}: a path has at most 107 bytes`,
+      ])
+      const refused = summary(yield* Effect.flip(TcpTransport.dial({ path: tooLong })))
+      assert.deepStrictEqual(refused.slice(0, 2), ["DialFailed", "ENAMETOOLONG"])
+      assert.deepStrictEqual(Fs.readdirSync(folder), [Path.basename(longest)])
+    }),
+  )
+
   it.live("names the folder that is not there", () =>
     Effect.gen(function* () {
       const path = Path.join(yield* temporaryFolder, "none", "longline.sock")

@@ -180,6 +180,10 @@ describe("TlsTransport", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(listen({ cert: "no certificate" }))
       assert.deepStrictEqual(summary(error), ["ListenFailed", "ERR_OSSL_PEM_NO_START_LINE"])
+      assert.strictEqual(
+        error.message,
+        "cannot listen on 127.0.0.1:0: its certificate or key is no good, ERR_OSSL_PEM_NO_START_LINE",
+      )
     }),
   )
 

@@ -3,6 +3,7 @@
  * Checks each alone: what must hold between settings is in `GatewayConfig`.
  */
 import type * as LogLevel from "effect/LogLevel"
+import { maxUnixPathBytes } from "../../transport/Transport.ts"
 import { isHost } from "./Host.ts"
 import * as Setting from "./Setting.ts"
 
@@ -14,9 +15,6 @@ export const defaultPort = 7557
 
 /** The last port there is. */
 export const maxPort = 65_535
-
-/** The longest path the kernel takes: `sun_path` of Linux is 108 bytes, one of them the terminator. */
-export const maxUnixPathBytes = 107
 
 /** Silence after which a peer is probed. */
 export const defaultHeartbeatIntervalMs = 25_000
