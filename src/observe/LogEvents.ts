@@ -9,20 +9,35 @@ import * as PubSub from "effect/PubSub"
 import * as CloseReason from "../connection/CloseReason.ts"
 import { type ServerEvent, ServerEvents } from "../server/ServerEvents.ts"
 import { formatAddress } from "../transport/Transport.ts"
+import { type Repeat, Repeats } from "./Repeats.ts"
 
 type Level = "Debug" | "Info" | "Warn" | "Error"
 const levels: ReadonlyArray<Level> = ["Debug", "Info", "Warn", "Error"]
 
-/** Logs every event of the `ServerEvents` it is provided with. Lines about single connections are at level Debug, unless the server is at fault. */
+/** From one line about newcomers of a kind that are refused to the next, 10 s. */
+export const repeatEveryMs = 10_000
+
+/**
+ * Logs the events of the `ServerEvents` it is provided with. Lines about single connections are at level Debug, unless the
+ * server is at fault. Newcomers that are refused, or speak another protocol, are a warning: the first of a kind, then one
+ * line for all of each {@link repeatEveryMs}, because whoever reaches the port can cause thousands a second. Where Debug is
+ * written, each has its line.
+ */
 export const layer: Layer.Layer<never, never, ServerEvents> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { subscribe } = yield* ServerEvents
     const written = new Set(yield* Effect.filter(levels, LogLevel.isEnabled))
     // Most of what happens is written by nobody, most of the time: to wake for it was 8 % of a connect (bench, connect).
-    const events = yield* subscribe((event) => written.has(levelOf(event)))
+    const repeats = new Repeats()
+    const isWanted = written.has("Debug") ? () => true : (event: ServerEvent) => repeats.isFirst(event)
+    const events = yield* subscribe((event) => written.has(levelOf(event)) && isWanted(event))
+    const writeRepeats = Effect.suspend(() => Effect.forEach(repeats.take(), logRepeat, { discard: true }))
     yield* writeNext(events).pipe(Effect.forever, Effect.forkScoped({ startImmediately: true }))
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(writeRepeats, repeatEveryMs)))
     // Registered last, so that it runs first: what was published before the end is still written.
-    yield* Effect.addFinalizer(() => Effect.flatMap(PubSub.takeUpTo(events, Infinity), Effect.forEach(log)))
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(Effect.flatMap(PubSub.takeUpTo(events, Infinity), Effect.forEach(log)), writeRepeats),
+    )
   }),
 )
 
@@ -55,10 +70,15 @@ const levelOfReason = ({ _tag }: CloseReason.CloseReason): Level => {
 }
 
 /** The line of one event. */
-export const log = (event: ServerEvent): Effect.Effect<void> => {
+export const log = (event: ServerEvent): Effect.Effect<void> => write(event, lineOf(event))
+
+const logRepeat = ({ event, more }: Repeat): Effect.Effect<void> => {
   const { facts, message } = lineOf(event)
-  return Effect.annotateLogs(Effect.logWithLevel(levelOf(event))(...message), facts)
+  return write(event, line(more === 0 ? `${message[0]}` : `${message[0]} (and ${more} more like it)`, facts))
 }
+
+const write = (event: ServerEvent, { facts, message }: Line): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logWithLevel(levelOf(event))(...message), facts)
 
 interface Line {
   /** The text, and the cause if there is one. */

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { LogLevel } from "effect/LogLevel"
 import * as PubSub from "effect/PubSub"
 import * as References from "effect/References"
+import * as TestClock from "effect/testing/TestClock"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import { CodecError } from "../../src/codec/Codec.ts"
 import { FrameError, FrameTooLarge } from "../../src/frame/FrameError.ts"
@@ -131,6 +134,78 @@ describe("the subscriber", () => {
         ].map(isWanted),
         [false, false, false, true, true],
       )
+    }),
+  )
+
+  const foreign = closed(CloseReason.WrongProtocol({ stranger, error: tooLarge }))
+  const refused = (port: number) =>
+    ServerEvents.ConnectionRefused({ peer: { ...peer, port }, reason: refusal, told: true })
+  const refusedLine = (port: number, more = "") => ({
+    level: "WARN",
+    message: `connection refused: 2 connections, allowed are 2${more}`,
+    annotations: { peer: `10.0.0.1:${port}`, told: true },
+  })
+  const running = Effect.fnUntraced(function* (level: LogLevel) {
+    const { layer, lines } = Logs.record(level)
+    const context = yield* Layer.build(Layer.provide(Layer.provideMerge(LogEvents.layer, ServerEvents.layer), layer))
+    const { publishUnsafe } = Context.get(context, ServerEvents.ServerEvents)
+    const happen = (...events: ReadonlyArray<ServerEvents.ServerEvent>) =>
+      Effect.andThen(
+        Effect.sync(() => events.forEach(publishUnsafe)),
+        TestClock.adjust(0),
+      )
+    return { happen, lines }
+  })
+
+  it.effect("writes of each kind of refusal the first, then one line every 10 s for all that were like it", () =>
+    Effect.gen(function* () {
+      const { happen, lines } = yield* running("Info")
+      yield* happen(refused(1), refused(2), refused(3), foreign)
+      assert.deepStrictEqual(lines, [refusedLine(1), ofClosed("WARN", foreign.reason)])
+      yield* TestClock.adjust(LogEvents.repeatEveryMs - 1)
+      assert.strictEqual(lines.length, 2)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(lines.slice(2), [refusedLine(3, " (and 1 more like it)")])
+      yield* happen(refused(4))
+      yield* TestClock.adjust(LogEvents.repeatEveryMs)
+      assert.deepStrictEqual(lines.slice(3), [refusedLine(4)])
+    }),
+  )
+
+  it.effect("writes a refusal at once if there was none like it for 10 s", () =>
+    Effect.gen(function* () {
+      const { happen, lines } = yield* running("Info")
+      yield* happen(refused(1))
+      yield* TestClock.adjust(LogEvents.repeatEveryMs)
+      yield* happen(refused(2))
+      assert.deepStrictEqual(lines, [refusedLine(1), refusedLine(2)])
+    }),
+  )
+
+  it.effect("counts more refusals than it could be behind with", () =>
+    Effect.gen(function* () {
+      const { happen, lines } = yield* running("Info")
+      const many = ServerEvents.eventBacklog * 2
+      yield* happen(...Array.from({ length: many }, (_, port) => refused(port)))
+      yield* TestClock.adjust(LogEvents.repeatEveryMs)
+      assert.deepStrictEqual(lines, [refusedLine(0), refusedLine(many - 1, ` (and ${many - 2} more like it)`)])
+    }),
+  )
+
+  it.effect("writes each refusal where Debug is written", () =>
+    Effect.gen(function* () {
+      const { happen, lines } = yield* running("Debug")
+      yield* happen(refused(1), refused(2))
+      assert.deepStrictEqual(lines, [refusedLine(1), refusedLine(2)])
+    }),
+  )
+
+  it.effect("writes at its end what it has counted", () =>
+    Effect.gen(function* () {
+      const lines = yield* Effect.scoped(
+        Effect.flatMap(running("Info"), ({ happen, lines }) => Effect.as(happen(refused(1), refused(2)), lines)),
+      )
+      assert.deepStrictEqual(lines, [refusedLine(1), refusedLine(2)])
     }),
   )
 
