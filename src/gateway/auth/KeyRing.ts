@@ -67,12 +67,13 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
       keys = parsed.success.keys
       generation++
       const { skipped } = parsed.success
-      return skipped.length === 0
-        ? recovered
-        : Effect.andThen(
-            recovered,
-            Effect.logWarning(`${source.name} has keys that are not used: ${skipped.join("; ")}`),
-          )
+      // The last key may have been taken out because it leaked, so that none stays in its place.
+      const none = keys.length === 0 ? ["no key that can be used, no token is accepted"] : []
+      const unused = skipped.length === 0 ? [] : [`keys that are not used: ${skipped.join("; ")}`]
+      return Effect.andThen(
+        recovered,
+        Effect.forEach([...none, ...unused], (what) => Effect.logWarning(`${source.name} has ${what}`)),
+      )
     }
 
     const recovered = Effect.suspend(() => {
@@ -86,7 +87,8 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
       Effect.suspend(() => {
         const isNews = failed === undefined
         failed = detail
-        return isNews ? Effect.logWarning(`the keys of tokens cannot be read: ${detail}`) : Effect.void
+        const meanwhile = keys.length === 0 ? "no token is accepted until they are" : "known ones go on working"
+        return isNews ? Effect.logWarning(`the keys of tokens cannot be read, ${meanwhile}: ${detail}`) : Effect.void
       })
 
     const read = Effect.matchEffect(source.load, { onFailure: (error) => failing(error.message), onSuccess: take })
@@ -120,7 +122,8 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
       if (isFresh || reading !== undefined) yield* refresh
       const found = VerificationKeys.select(keys, header)
       if (found.length > 0) return found
-      if (isFresh && failed === undefined) return yield* unknownKey(header, keys)
+      // An issuer without any key is expected to have one again: nobody is sent away for good.
+      if (isFresh && failed === undefined && keys.length > 0) return yield* unknownKey(header, keys)
       return yield* new AuthenticationError({
         reason: "Unavailable",
         detail: `the key of the token is not known at the moment, try again`,

@@ -51,7 +51,7 @@ export const ring: (
 
     if (jwksFile !== undefined) {
       const parse = (text: string) => VerificationKeys.ofJwks(text, { allowed, secrets: true })
-      yield* accept("jwksFile", parse(yield* text(jwksFile, "jwksFile")))
+      yield* accept("jwksFile", Result.flatMap(parse(yield* text(jwksFile, "jwksFile")), VerificationKeys.someOf))
       return yield* KeyRing.refreshed({
         name: jwksFile,
         load: fs.readFileString(jwksFile),

@@ -70,7 +70,10 @@ export interface KeySet {
   readonly skipped: ReadonlyArray<string>
 }
 
-/** The keys of a JSON Web Key Set; fails with what it must be instead. Secrets are keys only where they stay secret. */
+/**
+ * The keys of a JSON Web Key Set, which may have none; fails with what it must be instead. Secrets are keys only where they
+ * stay secret.
+ */
 export const ofJwks = (
   text: string,
   options: { readonly allowed: Allowed; readonly secrets: boolean },
@@ -85,9 +88,14 @@ export const ofJwks = (
     if (Result.isSuccess(key)) keys.push(key.success)
     else skipped.push(`key ${jwk?.kid === undefined ? index : Shown.value(jwk.kid)}: ${key.failure}`)
   }
-  if (keys.length > 0) return Result.succeed({ keys, skipped })
-  return Result.fail(`a JSON Web Key Set with a key that can be used${skipped.map((why) => `; ${why}`).join("")}`)
+  return Result.succeed({ keys, skipped })
 }
+
+/** A set that has keys; fails with what it must be instead. */
+export const someOf = (set: KeySet): Result.Result<KeySet, string> =>
+  set.keys.length > 0
+    ? Result.succeed(set)
+    : Result.fail(["a JSON Web Key Set with a key that can be used", ...set.skipped].join("; "))
 
 /**
  * The keys that may have signed a token, at most {@link maxCandidates}. A `kid` leaves those of that name and those

@@ -69,6 +69,27 @@ describe("a ring of keys that change", () => {
     }),
   )
 
+  it.effect("a set without a key takes all away: whoever comes may try again, for as long as it has none", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = record()
+      const source = makeSource(setOf("a"))
+      const ring = yield* Effect.provide(KeyRing.refreshed(source), layer)
+      yield* TestClock.adjust("1 second")
+      source.answer = Result.succeed(setOf())
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([yield* look(ring, "a"), ring.generation()], ["Unavailable", 2])
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* look(ring, "a"), "Unavailable")
+      assert.deepStrictEqual(
+        lines.map(({ level, message }) => [level, message]),
+        [["WARN", "keys.json has no key that can be used, no token is accepted"]],
+      )
+      source.answer = Result.succeed(setOf("a"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* look(ring, "a"), ["a"])
+    }),
+  )
+
   it.effect("a kid that nobody knows is looked for once in a cooldown, and found if it is there", () =>
     Effect.gen(function* () {
       const source = makeSource(setOf("a"))
@@ -128,7 +149,7 @@ describe("a ring of keys that change", () => {
       const source = makeSource(setOf("a"))
       const ring = yield* KeyRing.refreshed(source)
       yield* TestClock.adjust("1 second")
-      for (const answer of [down, Result.succeed("nonsense"), Result.succeed(jwks())]) {
+      for (const answer of [down, Result.succeed("nonsense"), Result.succeed(`{"keys":{}}`)]) {
         source.answer = answer
         yield* TestClock.adjust("2 minutes")
         assert.deepStrictEqual(yield* look(ring, "a"), ["a"])
@@ -152,6 +173,20 @@ describe("a ring of keys that change", () => {
     }),
   )
 
+  it.effect("an outage at the start is logged as what it is: nobody gets in", () => {
+    const logs = record()
+    return Effect.gen(function* () {
+      const source = makeSource(setOf("a"))
+      source.answer = down
+      yield* KeyRing.refreshed(source)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        logs.lines.map(({ level, message }) => [level, message]),
+        [["WARN", "the keys of tokens cannot be read, no token is accepted until they are: it is down"]],
+      )
+    }).pipe(Effect.provide(logs.layer))
+  })
+
   it.effect("an outage is logged when it begins and when it ends, and keys that are passed over", () => {
     const logs = record()
     return Effect.gen(function* () {
@@ -166,7 +201,7 @@ describe("a ring of keys that change", () => {
         logs.lines.map(({ level, message }) => [level, message]),
         [
           ["WARN", "keys.json has keys that are not used: key 1: it is malformed, or of a kind that is not known"],
-          ["WARN", "the keys of tokens cannot be read: it is down"],
+          ["WARN", "the keys of tokens cannot be read, known ones go on working: it is down"],
           ["INFO", "the keys of tokens can be read again from keys.json"],
         ],
       )

@@ -84,12 +84,18 @@ describe("keys from", () => {
     ],
     [{ jwksFile: "short" }, `jwksFile is "short"; it must be a JSON Web Key Set of at most 100 keys`],
     [
+      { jwksFile: "none" },
+      `jwksFile is "none"; it must be a JSON Web Key Set with a key that can be used; key 0: it is malformed, or of a kind that is not known`,
+    ],
+    [
       { jwksFile: "short", secretFile: "s" },
       `jwksFile is "short"; it must be left out when secretFile is given: the keys have one source`,
     ],
   ] as const)("%j are refused at the start", ([setting, message]) =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(withKeys(setting, { short: "short", private: privatePemOf(p256) }))
+      const error = yield* Effect.flip(
+        withKeys(setting, { short: "short", private: privatePemOf(p256), none: jwks({ kty: "new" }) }),
+      )
       assert.instanceOf(error, AuthConfigError)
       assert.strictEqual(error.message, message)
     }),
@@ -111,6 +117,10 @@ describe("keys from", () => {
       delete files["k"]
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* userOf(byEd), "ann")
+      // An empty set is one: whoever takes the last key out wants nothing verified with it.
+      files["k"] = jwks()
+      yield* TestClock.adjust(Keys.jwksFileIntervalMs)
+      assert.strictEqual(yield* userOf(byEd), "Unavailable")
     }),
   )
 })
