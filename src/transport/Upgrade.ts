@@ -12,8 +12,8 @@ export interface Policy {
   readonly path: string
   readonly origins: ReadonlyArray<string>
   readonly subprotocols: Readonly<Record<string, "text" | "binary">>
-  /** Whether messages may be compressed, where a client offers it. */
-  readonly compression: boolean
+  /** What compresses messages, where that is wanted and a client offers it. */
+  readonly deflater: Deflate.Deflater | undefined
 }
 
 /** Why a request is refused, as HTTP says it. */
@@ -50,7 +50,7 @@ export const judge = (request: IncomingMessage, policy: Policy): Judgement => {
     const known = Object.keys(policy.subprotocols).join(" or ")
     return refuse(400, `ask for a subprotocol that is spoken here: ${known}`)
   }
-  const deflate = policy.compression ? Deflate.agree(headers["sec-websocket-extensions"]) : undefined
+  const deflate = policy.deflater && Deflate.agree(headers["sec-websocket-extensions"], policy.deflater)
   return { agreed: { ...agreed, deflate }, response: accepted(key, agreed.subprotocol, deflate?.header) }
 }
 

@@ -3,7 +3,7 @@
  * Frames and masks nothing by itself (`ws` does), and writes to no socket.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Deflate from "./WebSocketDeflate.ts"
+import type * as Deflate from "./WebSocketDeflate.ts"
 import { Sender } from "./WsParts.ts"
 
 /** The kinds of frames of RFC 6455 that are written here. */
@@ -52,7 +52,7 @@ export const messages = (
   const parts: Array<Uint8Array> = []
   let total = 0
   const add = (body: Uint8Array): void => {
-    const compressed = deflate && Deflate.deflate(body, deflate)
+    const compressed = deflate?.deflater.deflate(body, deflate.windowBits)
     for (const part of Sender.frame(compressed ?? body, { ...options, rsv1: compressed !== undefined })) {
       parts.push(part)
       total += part.length

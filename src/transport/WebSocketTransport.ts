@@ -29,6 +29,7 @@ import {
   type Wire,
 } from "./Transport.ts"
 import * as Upgrade from "./Upgrade.ts"
+import * as Deflate from "./WebSocketDeflate.ts"
 import * as WebSocketWire from "./WebSocketWire.ts"
 
 /** The longest message of a peer, in bytes, before it is judged: 64 KiB. */
@@ -67,7 +68,7 @@ export interface Options extends TcpTransport.Options, MessageOptions {
   readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
   /**
    * Whether messages are compressed for clients that offer it, both ways: those of 1 KiB and more, each by itself. It costs
-   * each message that is sent 25 µs for 8 KiB, for each that hears it. Default: false.
+   * each message that is sent 25 µs for 8 KiB, once for all that hear it. Default: false.
    */
   readonly compression?: boolean | undefined
   /** From accept to the end of the handshake, that of TLS included: 10 seconds by default. */
@@ -102,7 +103,7 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
       path: options.path ?? defaultPath,
       origins: options.origins ?? [],
       subprotocols: options.subprotocols ?? {},
-      compression: options.compression ?? false,
+      deflater: options.compression === true ? new Deflate.Deflater() : undefined,
     })
     const { tls } = options
     const handshakes = tls && (yield* TlsTransport.makeHandshakes({ ...tls, handshakeTimeout }, address))

@@ -239,3 +239,82 @@ describe("compression", () => {
     }),
   )
 })
+
+describe("what goes to many", () => {
+  const { Deflater, maxRemembered, maxRememberedBytes, maxWindowBits } = WebSocketDeflate
+  const text = (n: number, bytes = 2000) => Buffer.from(`${n} `.repeat(bytes).slice(0, bytes))
+
+  it("is compressed once, and for each window by itself", () => {
+    const deflater = new Deflater()
+    const once = deflater.deflate(text(1), maxWindowBits)!
+    assert.strictEqual(String(inflateRawSync(once, { finishFlush })), String(text(1)))
+    assert.strictEqual(deflater.deflate(text(1), maxWindowBits), once)
+    const small = deflater.deflate(text(1), 9)
+    assert.notStrictEqual(small, once)
+    assert.deepStrictEqual(
+      [deflater.deflate(text(1), maxWindowBits), deflater.deflate(text(1), 9)].map((bytes) => bytes === once),
+      [true, false],
+    )
+  })
+
+  it("is told by its bytes, wherever they are: memory that is written again is another message", () => {
+    const deflater = new Deflater()
+    const memory = text(1)
+    const first = deflater.deflate(memory, maxWindowBits)!
+    text(2).copy(memory)
+    const second = deflater.deflate(memory, maxWindowBits)!
+    assert.strictEqual(String(inflateRawSync(second, { finishFlush })), String(text(2)))
+    assert.strictEqual(deflater.deflate(text(1), maxWindowBits), first)
+  })
+
+  it("is remembered while few others came since, and little, or none", () => {
+    const deflater = new Deflater()
+    const first = deflater.deflate(text(0), maxWindowBits)
+    for (let n = 1; n < maxRemembered; n++) deflater.deflate(text(n), maxWindowBits)
+    assert.strictEqual(deflater.deflate(text(0), maxWindowBits), first)
+    deflater.deflate(text(maxRemembered), maxWindowBits)
+    assert.notStrictEqual(deflater.deflate(text(0), maxWindowBits), first)
+
+    const large = deflater.deflate(text(1, maxRememberedBytes + 1), maxWindowBits)
+    assert.strictEqual(deflater.deflate(text(1, maxRememberedBytes + 1), maxWindowBits), large)
+    deflater.deflate(text(0), maxWindowBits)
+    assert.notStrictEqual(deflater.deflate(text(1, maxRememberedBytes + 1), maxWindowBits), large)
+    const after = deflater.deflate(text(1), maxWindowBits)
+    deflater.deflate(text(2), maxWindowBits)
+    assert.strictEqual(deflater.deflate(text(1), maxWindowBits), after)
+  })
+
+  it("that does not shrink is remembered as such, and is sent as it is", () => {
+    const noise = randomBytes(2000)
+    const deflater = new Deflater()
+    assert.deepStrictEqual(
+      [1, 2].map(() => deflater.deflate(noise, maxWindowBits)),
+      [undefined, undefined],
+    )
+  })
+
+  it.live("is the same for all of them, and each has its own", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen()
+      const clients = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.gen(function* () {
+          const client = yield* Sockets.hostile(transport)
+          client.socket.write(Sockets.request({ "Sec-WebSocket-Extensions": offer }))
+          const wire = yield* acceptOne(transport)
+          yield* client.answer
+          return { client, wire }
+        }),
+      )
+      const both = (n: number) => lengthPrefixedFrames(text(0), text(n))
+      clients.forEach(({ wire }, n) => wire.writeUnsafe([both(n)]))
+      for (const [n, { client }] of clients.entries()) {
+        for (const expected of [text(0), text(n)]) {
+          const head = yield* client.take(2)
+          const body = yield* client.take(head[1]!)
+          const inflated = inflateRawSync(Buffer.concat([body, Buffer.from([0, 0, 255, 255])]), { finishFlush })
+          assert.deepStrictEqual([head[0], String(inflated)], [0xc2, String(expected)])
+        }
+      }
+    }),
+  )
+})
