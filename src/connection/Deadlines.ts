@@ -10,7 +10,10 @@ import * as Limit from "./Limit.ts"
 
 /** How long a peer may take for what; `Duration.infinity` switches a limit off. */
 export interface Deadlines {
-  /** From the first read to the first complete frame, heartbeats included. Default 10 s. */
+  /**
+   * From the first read to the first complete frame, heartbeats included. Default 1 minute: longer than an interval of
+   * heartbeats with jitter and timeout, so that who only listens has answered one by then.
+   */
   readonly firstFrame: Duration.Duration
   /** From the first read to the first message, which a heartbeat is not. Default: no limit. */
   readonly firstMessage: Duration.Duration
@@ -26,7 +29,7 @@ export interface Deadlines {
 
 /** The defaults of all deadlines. */
 export const defaults: Deadlines = {
-  firstFrame: Duration.seconds(10),
+  firstFrame: Duration.minutes(1),
   firstMessage: Duration.infinity,
   frame: Duration.seconds(10),
   frameBytesPerSecond: 8 * 1024,

@@ -101,6 +101,7 @@ const endings: Record<string, Ending> = {
   },
   "a first frame that is late": {
     reason: CloseReason.FirstFrameLate({ limitMs: 10_000 }),
+    settings: { deadlines: { ...Deadlines.toMillis(Deadlines.defaults), firstFrame: 10_000 } },
     by: () => pass("10 seconds"),
   },
   "a first message that is late": {

@@ -10,7 +10,10 @@ import { frame } from "../support/frames.ts"
 
 const protocol = { ...texts, heartbeat: "empty" as const }
 // No probe comes in between.
-const settings = { heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) } }
+const settings = {
+  heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) },
+  deadlines: { ...Deadlines.toMillis(Deadlines.defaults), firstFrame: 10_000 },
+}
 const reading = (connection: Connection<string, string>) => Stream.runDrain(connection.messages)
 const late = CloseReason.FirstFrameLate({ limitMs: 10_000 })
 
@@ -74,7 +77,7 @@ describe("The first frame", () => {
 })
 
 describe("The first message", () => {
-  const messages = { ...settings, deadlines: { ...Deadlines.toMillis(Deadlines.defaults), firstMessage: 20_000 } }
+  const messages = { ...settings, deadlines: { ...settings.deadlines, firstMessage: 20_000 } }
   const lateMessage = CloseReason.FirstMessageLate({ limitMs: 20_000 })
 
   it.effect("may take as long as its deadline", () =>
@@ -224,7 +227,7 @@ describe("Deadlines.layer", () => {
       const read = (options: Parameters<typeof Deadlines.layer>[0]) =>
         Effect.provide(Effect.service(Deadlines.Deadlines), Deadlines.layer(options))
       const standard = {
-        firstFrame: Duration.seconds(10),
+        firstFrame: Duration.minutes(1),
         firstMessage: Duration.infinity,
         frame: Duration.seconds(10),
         frameBytesPerSecond: 8192,

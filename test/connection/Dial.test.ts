@@ -271,6 +271,16 @@ describe("heartbeats", () => {
     }),
   )
 
+  it.effect("keep who only listens, with nothing set on either side", () =>
+    Effect.gen(function* () {
+      const { options, server } = yield* serving(echo)
+      const connection = yield* Dial.open(options)
+      yield* Effect.forkScoped(connection.receive)
+      for (let second = 0; second < 120; second++) yield* pass("1 seconds")
+      assert.deepStrictEqual(Served.closings(server.events), [])
+    }),
+  )
+
   it.effect("that come together have one answer, and none is sent unasked", () =>
     Effect.gen(function* () {
       const { options, peer, reset } = yield* byHand
