@@ -28,6 +28,7 @@ import * as TcpTransport from "../transport/TcpTransport.ts"
 import * as TlsTransport from "../transport/TlsTransport.ts"
 import { Transport } from "../transport/Transport.ts"
 import * as WebSocketTransport from "../transport/WebSocketTransport.ts"
+import * as Doubts from "./Doubts.ts"
 import * as Process from "./Process.ts"
 import { version } from "./Version.ts"
 
@@ -44,7 +45,7 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     maxRequests: config.limits.maxRequests,
     server: { name: "longline", version },
   }).pipe(
-    Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections))),
+    Layer.merge(Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections)), Doubts.layer(config))),
     Layer.provide([
       transport(config),
       engine(config),
