@@ -86,9 +86,20 @@ export const fromStore = (
       Effect.flatMap((error) => Effect.logError("the engine stopped writing: restart the server", error)),
       Effect.forkScoped,
     )
-    const tick = Effect.suspend(() => (writer.tick() ? logSpace(writer.hasSpace) : Effect.void)).pipe(
-      // Nobody would notice that nothing is swept any more.
-      Effect.catchCause((cause) => Effect.logError("the data directory could not be looked after", cause)),
+    let isTended = true
+    const tick = Effect.suspend(() => {
+      const isNews = writer.tick()
+      isTended = true
+      return isNews ? logSpace(store.directory, writer.hasSpace) : Effect.void
+    }).pipe(
+      // Nobody would notice that nothing is swept any more. Said once: a directory that is gone is so every second.
+      Effect.catchCause((cause) => {
+        const isNews = isTended
+        isTended = false
+        return isNews
+          ? Effect.logError(`data directory ${store.directory} could not be looked after`, cause)
+          : Effect.void
+      }),
     )
     yield* Effect.sleep(MemoryEngine.sweepInterval).pipe(Effect.andThen(tick), Effect.forever, Effect.forkScoped)
     if (store.isEarlier)
@@ -106,7 +117,9 @@ export const fromStore = (
     })
   })
 
-const logSpace = (hasSpace: boolean) =>
+const logSpace = (directory: string, hasSpace: boolean) =>
   hasSpace
-    ? Effect.logInfo("the disk has room again: publications are taken")
-    : Effect.logError("the disk is almost full: publications are refused until it has room")
+    ? Effect.logInfo(`the disk of data directory ${directory} has room again: publications are taken`)
+    : Effect.logError(
+        `the disk of data directory ${directory} is almost full: publications are refused until it has room`,
+      )

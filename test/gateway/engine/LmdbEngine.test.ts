@@ -13,6 +13,7 @@ import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
 import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
 import * as LmdbWriter from "../../../src/gateway/engine/LmdbWriter.ts"
 import * as Records from "../../../src/gateway/engine/Records.ts"
+import { record } from "../../support/logs.ts"
 import { until } from "../../support/wires.ts"
 import { freshDirectory } from "./directories.ts"
 import { draft, everything, key, publish, publishAll, values } from "./publishing.ts"
@@ -311,9 +312,10 @@ describe("LMDB engine: a disk", () => {
     }),
   )
 
-  it.effect("that is almost full refuses publications until it has room, and reads on", () =>
-    Effect.gen(function* () {
-      const { close, control, engine } = yield* withStore
+  it.effect("that is almost full refuses publications until it has room, reads on, and says so", () => {
+    const { layer, lines } = record()
+    return Effect.gen(function* () {
+      const { close, control, directory, engine } = yield* withStore
       yield* publish(engine, draft("a", 1))
       control.hasSpace = false
       yield* TestClock.adjust(1000)
@@ -326,8 +328,18 @@ describe("LMDB engine: a disk", () => {
       assert.strictEqual((yield* publish(engine, draft("a", 2))).offset, 2)
       yield* engine.health
       yield* close
-    }),
-  )
+      assert.deepStrictEqual(
+        lines.map(({ level, message }) => [level, message]),
+        [
+          [
+            "ERROR",
+            `the disk of data directory ${directory} is almost full: publications are refused until it has room`,
+          ],
+          ["INFO", `the disk of data directory ${directory} has room again: publications are taken`],
+        ],
+      )
+    }).pipe(Effect.provide(layer))
+  })
 
   it.live("with less than the reserve is almost full", () =>
     Effect.gen(function* () {
