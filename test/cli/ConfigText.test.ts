@@ -79,6 +79,7 @@ describe("ConfigText", () => {
     ["a.toml", "a = 1\na = 2", "a.toml:2:1: trying to redefine an already defined table or value"],
     ["a.yaml", "a:\n  b: 1\n c: 2", "a.yaml:3:1: All mapping items must start at the same column"],
     ["a.yaml", "a: !!js/function x", "a.yaml:1:4: Unresolved tag: tag:yaml.org,2002:js/function"],
+    ["a.yaml", "a: 1\n---\na: 2", "a.yaml:2:1: a second document begins here; a file has one"],
     ["a.yaml", "a: *b", "a.yaml: Unresolved alias (the anchor must be set before the alias): b"],
     ["a.yaml", "? [a]\n: 1", "a.yaml:1:3: With stringKeys, all keys must be strings"],
     ["a.toml", "a", "a.toml:1:1: incomplete key-value: cannot find end of key"],

@@ -70,7 +70,10 @@ const parseYaml = (name: string, text: string): Result.Result<ConfigText, Mistak
     uniqueKeys: false,
   })
   const problems = [...document.errors, ...document.warnings].slice(0, maxErrors)
-  const malformations = problems.map(({ pos, message }) => malformed(pos[0], message))
+  const malformations = problems.map(({ code, pos, message }) =>
+    // The library's words are for whoever programs with it.
+    malformed(pos[0], code === "MULTIPLE_DOCS" ? "a second document begins here; a file has one" : message),
+  )
   if (isArrayNonEmpty(malformations)) return Result.fail(malformations)
 
   const { offsets, repeated } = keysOf(document.contents)

@@ -75,9 +75,14 @@ export const unusable = (directory: string, cause: unknown): DirectoryError =>
     reason: "Unusable",
     directory,
     observed: cause instanceof Error ? cause.message : String(cause),
-    advice: "make it readable and writable for the user that the server runs as",
+    advice: isInTheWay(cause)
+      ? "a file is in its place, or in that of a directory above: choose another path"
+      : "make it readable and writable for the user that the server runs as",
     cause,
   })
+
+const isInTheWay = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "EEXIST" || cause.code === "ENOTDIR")
 
 /** What was found inside, though the files look right from outside. */
 export const unreadable = (directory: string, cause: unknown): DirectoryError =>

@@ -239,7 +239,14 @@ describe("LMDB engine: a directory", () => {
     Effect.gen(function* () {
       const directory = yield* freshDirectory
       writeFileSync(directory, "")
-      assert.strictEqual((yield* errorOf(directory)).reason, "Unusable")
+      for (const [path, seen] of [
+        [directory, `EEXIST: file already exists, mkdir '${directory}'`],
+        [join(directory, "a"), `ENOTDIR: not a directory, mkdir '${join(directory, "a")}'`],
+      ] as const) {
+        const advice = "a file is in its place, or in that of a directory above: choose another path"
+        const { message, reason } = yield* errorOf(path)
+        assert.deepStrictEqual([reason, message], ["Unusable", `data directory ${path}: ${seen}; ${advice}`])
+      }
     }),
   )
 
