@@ -74,7 +74,7 @@ export const log = (event: ServerEvent): Effect.Effect<void> => write(event, lin
 
 const logRepeat = ({ event, more }: Repeat): Effect.Effect<void> => {
   const { facts, message } = lineOf(event)
-  return write(event, line(more === 0 ? `${message[0]}` : `${message[0]} (and ${more} more like it)`, facts))
+  return write(event, line(more === 0 ? message[0] : `${message[0]} (and ${more} more like it)`, facts))
 }
 
 const write = (event: ServerEvent, { facts, message }: Line): Effect.Effect<void> =>
@@ -82,7 +82,7 @@ const write = (event: ServerEvent, { facts, message }: Line): Effect.Effect<void
 
 interface Line {
   /** The text, and the cause if there is one. */
-  readonly message: ReadonlyArray<unknown>
+  readonly message: readonly [text: string, ...cause: ReadonlyArray<unknown>]
   readonly facts: Readonly<Record<string, unknown>>
 }
 

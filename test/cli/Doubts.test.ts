@@ -80,7 +80,7 @@ describe("the check of the certificate", () => {
       assert.strictEqual(logs.lines.length, 1)
       yield* TestClock.adjust("2 days")
       assert.deepStrictEqual(
-        logs.lines.map(({ message }) => `${message}`.split(" ")[3]),
+        logs.lines.map(({ message }) => String(message).split(" ")[3]),
         ["expires", "expires", "expired"],
       )
     }),

@@ -46,7 +46,7 @@ describe("LMDB history", () => {
       const retention = () => ({ size: 10, ageMs: 15_000 })
       const engine = yield* LmdbEngine.fromStore({ ...store, hasSpace }, { retention })
       yield* publishAll(engine, [draft("a")])
-      const line = ["ERROR", `data directory ${directory} could not be looked after`]
+      const line = `data directory ${directory} could not be looked after`
       for (const times of [1, 2]) {
         isThere = false
         yield* TestClock.adjust(5000)
@@ -54,7 +54,7 @@ describe("LMDB history", () => {
         yield* TestClock.adjust(1000)
         assert.deepStrictEqual(
           lines.map(({ level, message }) => [level, message]),
-          Array(times).fill(line),
+          Array.from({ length: times }, () => ["ERROR", line]),
         )
       }
       assert.strictEqual(engine.counts().publications, 1)
