@@ -3,11 +3,18 @@
  * Without it fifty clients become two halves that wait for each other, and a sync serves 25 of them. Counts drafts only.
  */
 
-/** Milliseconds that nobody is waited for longer. */
+/** Milliseconds that nobody is waited for longer, but for the turn. */
 const maxGatherMs = 5
 
 /** No timer is shorter. */
 const minGatherMs = 1
+
+/**
+ * Milliseconds that a timer ends early: it counts from the beginning of its turn of the event loop, in which fifty were
+ * answered meanwhile. Without these, half of all waits ended after 0.1 to 0.6 ms, with half of the company, and fifty
+ * clients had 10 to 20 % fewer publications.
+ */
+const turnMs = 1
 
 /** Waits for as many drafts as the transaction before answered and found waiting, for about the time that it took. */
 export class Gathering {
@@ -23,7 +30,7 @@ export class Gathering {
   /** A transaction is over. */
   finished(drafts: number, tookMs: number): void {
     this.enough = drafts
-    this.ms = Math.max(minGatherMs, Math.min(maxGatherMs, tookMs))
+    this.ms = Math.max(minGatherMs, Math.min(maxGatherMs, tookMs)) + turnMs
   }
 
   /** Completes when so many wait, or the time is over. */

@@ -58,7 +58,7 @@ describe("LMDB writer: a transaction", () => {
     Effect.acquireUseRelease(
       Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })),
       () => use,
-      () => Effect.sync(() => vi.advanceTimersByTime(5).useRealTimers()),
+      () => Effect.sync(() => vi.advanceTimersByTime(6).useRealTimers()),
     ).pipe(Effect.tap(turn))
 
   it.effect("takes all who were answered by the one before, though they publish again one after the other", () =>
@@ -78,7 +78,7 @@ describe("LMDB writer: a transaction", () => {
     }),
   )
 
-  it.effect("waits for them as long as the one before took, and no longer than 5 ms", () =>
+  it.effect("waits for them a millisecond longer than the one before took, and no longer than 6 ms", () =>
     Effect.gen(function* () {
       const { control, engine } = yield* counted()
       const after = Effect.fnUntraced(function* (tookMs: number, waitMs: number) {
@@ -95,10 +95,10 @@ describe("LMDB writer: a transaction", () => {
         yield* Fiber.join(next)
         assert.strictEqual(control.transactions, before + 1)
       })
-      yield* frozen(after(0, 1))
-      yield* frozen(after(3, 3))
-      yield* frozen(after(5, 5))
-      yield* frozen(after(60, 5))
+      yield* frozen(after(0, 2))
+      yield* frozen(after(3, 4))
+      yield* frozen(after(5, 6))
+      yield* frozen(after(60, 6))
     }),
   )
 })
