@@ -47,6 +47,27 @@ const durable = (name: string, title: string, ...mode: ReadonlyArray<string>): P
   start: (paths) => [...node("gateway-durable", title).start(paths), `${paths.target}/data`, ...mode],
 })
 
+/** The same on a disk whose syncs take a millisecond longer. */
+const onSlowDisk = (peer: Peer): Peer => ({
+  ...peer,
+  name: `${peer.name}-1ms`,
+  title: `${peer.title}, + 1 ms`,
+  needs: { present: ["gcc"], install: "gcc libc6-dev" },
+  build: ({ sources, target }) => [
+    "gcc",
+    "-O2",
+    "-shared",
+    "-fPIC",
+    "-o",
+    `${target}/slow.so`,
+    `${sources}/c/slow-sync.c`,
+  ],
+  start: (paths) => ["env", `LD_PRELOAD=${paths.target}/slow.so`, ...peer.start(paths)],
+})
+
+const gatewayEach = durable("gateway-each", "Longline gateway, LMDB, a sync each", "each")
+const gatewayDurable = durable("gateway-durable", "Longline gateway, LMDB")
+
 const nettyClasses = ["buffer", "codec", "common", "handler", "resolver", "transport"]
   .map((module) => `/usr/share/java/netty-${module}.jar`)
   .join(":")
@@ -66,8 +87,10 @@ export const all: ReadonlyArray<Peer> = [
   node("longline-json", "Longline, JSON and schema"),
   node("node-fanout", "Node by hand, gateway", "gateway"),
   node("gateway", "Longline gateway", "gateway"),
-  durable("gateway-each", "Longline gateway, LMDB, a sync each", "each"),
-  durable("gateway-durable", "Longline gateway, LMDB"),
+  gatewayEach,
+  gatewayDurable,
+  onSlowDisk(gatewayEach),
+  onSlowDisk(gatewayDurable),
   node("node-client", "Node by hand, client", "orders"),
   node("client", "Longline client", "orders"),
   node("node-loaded", "Node by hand, Longline loaded"),
