@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
+import * as LmdbHistory from "../../../src/gateway/engine/LmdbHistory.ts"
 import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
+import * as Records from "../../../src/gateway/engine/Records.ts"
 import { record } from "../../support/logs.ts"
 import { until } from "../../support/wires.ts"
 import { freshDirectory } from "./directories.ts"
@@ -32,6 +34,67 @@ describe("LMDB history", () => {
       assert.deepStrictEqual(yield* fill(1, 500), { isWhole: true, top: 521 })
     }),
   )
+
+  for (const [size, most] of [
+    [10, 10],
+    [160, 169],
+    [2000, 2063],
+  ] as const) {
+    it.effect(`of ${size} is cut off before more than ${most} are in their places, and ${size} are read`, () =>
+      Effect.gen(function* () {
+        const directory = yield* freshDirectory
+        const store = LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 })
+        const retention = () => ({ size, ageMs: 600_000 })
+        const engine = yield* LmdbEngine.fromStore(store, { retention, maxLogged: 1 })
+        const counts: Array<number> = []
+        yield* publishAll(
+          engine,
+          numbers(size).map((n) => draft("a", n)),
+        )
+        for (let n = 0; n < 2 * (most - size + 1); n++) {
+          yield* publishAll(engine, [draft("a")])
+          counts.push(store.publications.size())
+        }
+        const { prunedTo, publications } = yield* engine.read("a", everything)
+        assert.deepStrictEqual([publications.length, prunedTo], [size, 2 * (most - size + 1)])
+        assert.deepStrictEqual([Math.min(...counts), Math.max(...counts)], [size, most])
+      }),
+    )
+  }
+
+  it("has no hole and lacks nothing, whatever is to be kept and however long a burst is", () => {
+    const sizes = [0, 1, 10, 31, 32, 40, 100, 160, 2000]
+    const bursts = [1, 31, 170, 2100]
+    for (const size of sizes) {
+      for (const later of sizes) {
+        for (const burst of bursts) {
+          const stored = new Set<number>()
+          const publications = {
+            put: (at: Buffer) => void stored.add(Records.readSorted(at, 1)),
+            remove: (at: Buffer) => void stored.delete(Records.readSorted(at, 1)),
+          }
+          const head = { id: 0, first: 1, retention: { size, ageMs: 1 }, written: { offset: 0, time: 0, at: 0 } }
+          for (const [kept, count] of [
+            ...bursts.map((each) => [size, each] as const),
+            [later, burst],
+            [size, 1],
+          ] as const) {
+            const before = head.written.offset
+            const had = before - head.first + 1
+            head.retention = { size: kept, ageMs: 1 }
+            head.written = { offset: before + count, time: 0, at: 0 }
+            for (let offset = before + 1; offset <= before + count; offset++) {
+              LmdbHistory.write({ publications } as never, head as never, offset, Buffer.alloc(0))
+            }
+            const has = head.written.offset - head.first + 1
+            assert.isAtLeast(has, Math.min(kept, had + count))
+            assert.strictEqual(stored.size, has)
+            for (let offset = head.first; offset <= head.written.offset; offset++) assert.isTrue(stored.has(offset))
+          }
+        }
+      }
+    }
+  })
 
   it.effect("is swept again after the disk could not be asked for its room, and that is logged once", () => {
     const { layer, lines } = record()
