@@ -21,7 +21,7 @@ const node = (script: string, ...args: ReadonlyArray<string>) =>
 const expected = [
   ...["50x1", "500x1", "50x32", "16k", "1m", "open"].flatMap((name) => [
     [`echo-${name}`, "Node by hand"],
-    ...(name === "1m" ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
+    ...(name === "16k" || name === "1m" ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
     [`echo-${name}`, "Longline"],
     [`echo-${name}`, "Node, no framing"],
   ]),
