@@ -10,14 +10,18 @@ export const poolBytes = 4096
 /** A source of text that nobody can guess. */
 export class RandomText {
   #pool = Buffer.alloc(0)
+  #taken = 0
 
   /** So many random bytes as base64url, 4 characters for 3 bytes. */
   take(bytes: number): string {
-    if (this.#pool.length < bytes) this.#pool = randomBytes(Math.max(bytes, poolBytes))
-    const taken = this.#pool.subarray(0, bytes)
-    this.#pool = this.#pool.subarray(bytes)
-    const text = taken.toString("base64url")
-    taken.fill(0)
+    if (this.#pool.length - this.#taken < bytes) {
+      this.#pool = randomBytes(Math.max(bytes, poolBytes))
+      this.#taken = 0
+    }
+    const from = this.#taken
+    const to = (this.#taken += bytes)
+    const text = this.#pool.toString("base64url", from, to)
+    this.#pool.fill(0, from, to)
     return text
   }
 }
