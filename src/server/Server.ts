@@ -153,7 +153,9 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     live.startUnsafe(options, () => Effect.void, services)
   }
 
+  let pauseMs = 0
   const arrive = (wire: Wire): void => {
+    pauseMs = 0
     const acceptedAt = now()
     const refusal = isDraining
       ? CloseReason.Draining()
@@ -162,7 +164,6 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     else refuse(wire, refusal)
   }
 
-  let pauseMs = 0
   const acceptFault = (error: AcceptFailed) => {
     const fault = faultOf(error)
     pauseMs =
@@ -175,10 +176,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
 
   // Interruptible while it waits: wires that were taken are started or refused, all of them.
   const acceptLoop = Effect.uninterruptibleMask((restore) =>
-    Effect.map(restore(transport.accept), (wires) => {
-      pauseMs = 0
-      wires.forEach(arrive)
-    }),
+    Effect.map(restore(transport.accept), (wires) => wires.forEach(arrive)),
   ).pipe(
     // Waits whenever nobody has arrived: to yield as well would be a turn of its own for each of them.
     Effect.forever({ disableYield: true }),
@@ -223,6 +221,7 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
 
   // Finalizers run in reverse: the accept loop stops, the drain runs, and then what is left is reset.
   yield* Effect.addFinalizer(() => drain)
+  transport.acceptWithUnsafe?.(arrive)
   yield* Effect.forkScoped(acceptLoop)
   const { address } = transport
   for (const { address, name } of [transport, ...(transport.others ?? [])]) {

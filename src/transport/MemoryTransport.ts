@@ -79,6 +79,7 @@ export const make = (
         name: "memory",
         address,
         accept: arrivals.accept,
+        acceptWithUnsafe: arrivals.acceptWithUnsafe,
         close: Effect.sync(() => arrivals.close()),
       },
       memory: {

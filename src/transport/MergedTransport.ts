@@ -25,7 +25,8 @@ export const make = (
     const closeOne = Effect.sync(() => {
       if (--open === 0) arrivals.close()
     })
-    for (const { accept } of transports) {
+    for (const { accept, acceptWithUnsafe } of transports) {
+      acceptWithUnsafe?.((wire) => arrivals.push(wire))
       yield* Effect.forkScoped(Effect.andThen(Effect.exit(passOn(accept, arrivals)), closeOne))
     }
     return {
@@ -33,6 +34,7 @@ export const make = (
       address: first.address,
       others: others.map(({ address, name }) => ({ address, name })),
       accept: arrivals.accept,
+      acceptWithUnsafe: arrivals.acceptWithUnsafe,
       close: Effect.forEach(transports, ({ close }) => close, { discard: true }),
     }
   })

@@ -59,6 +59,7 @@ export const make = (
       name: "socket-server",
       address: addressOf(server.address),
       accept: arrivals.accept,
+      acceptWithUnsafe: arrivals.acceptWithUnsafe,
       close: Effect.sync(() => arrivals.close()),
     }
   })

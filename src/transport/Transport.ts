@@ -266,6 +266,11 @@ export class Transport extends Context.Service<
      * `acceptBacklog` that nobody takes are reset.
      */
     readonly accept: Pull.Pull<NonEmptyReadonlyArray<Wire>, TransportError>
+    /**
+     * From now on hands a wire that finds an `accept` waiting to `take`, which must not throw, and leaves that waiting.
+     * A transport may have no such thing: it saves work and changes nothing.
+     */
+    readonly acceptWithUnsafe?: (take: (wire: Wire) => void) => void
     /** Stops listening, so that newcomers are refused by the system; the wires live on. Idempotent. */
     readonly close: Effect.Effect<void>
   }
