@@ -40,6 +40,10 @@ export class Sink implements Transport.Wire, Transport.Arrived {
     })
   }
 
+  wakeUnsafe(wake: () => void): void {
+    this.#waiter = wake
+  }
+
   sieveWith(sieve: Transport.Sieve): void {
     this.#sieve = sieve
   }

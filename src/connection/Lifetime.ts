@@ -5,8 +5,8 @@
  * A connection ends once, for one reason, whoever was first: the handler, the peer, a limit, a deadline, the server.
  * The handler is then interrupted, the goodbye is said, and the wire is brought to an end within a deadline.
  *
- * While it is idle a connection is one parked fiber, its handler's, and none that waits for it. Another one lives from
- * the reason to the closed wire.
+ * While it is idle a connection is one parked fiber, its handler's, and none that waits for it; none at all before the
+ * peer has said something, where the peer begins. Another one lives from the reason to the closed wire.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -142,9 +142,20 @@ class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
   }
 
   startUnsafe(): void {
-    const services = Context.add(this.#services, Scope.Scope, this)
-    const { wire } = this.#options
-    this.#main = Effect.runForkWith(services)(Effect.flatMap(wire.opened, (tls) => this.#open(tls)))
+    const { protocol, wire } = this.#options
+    const { arrived, opened } = wire
+    if (!protocol.peerBegins || arrived === undefined || !isOpen(opened)) {
+      return this.#run(Effect.flatMap(opened, (tls) => this.#handling(this.#open(tls))))
+    }
+    // A fiber that is parked for the first bytes, and woken by them, was a seventh of a connect (bench, connect).
+    const connection = this.#open(opened.value)
+    connection.whenBegunUnsafe(arrived, () => {
+      if (connection.isOpen) this.#run(Effect.suspend(() => this.#handler(connection)))
+    })
+  }
+
+  #run(effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
+    this.#main = Effect.runForkWith(Context.add(this.#services, Scope.Scope, this))(effect)
     this.#main.addObserver((exit) => this.#mainEnded(exit))
   }
 
@@ -163,19 +174,23 @@ class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
     else this.#options.wire.abortUnsafe()
   }
 
-  #open(tls: TlsIdentity | undefined): Effect.Effect<unknown, unknown, Scope.Scope> {
+  #open(tls: TlsIdentity | undefined): LiveConnection<In, Out> {
     const { protocol, settings, wire } = this.#options
     const connection = new LiveConnection<In, Out>(this.#options, tls, this)
     this.#connection = connection
     wire.onLostUnsafe((error) => connection.closeUnsafe(CloseReason.WireLost({ error })))
     this.#options.onOpenedUnsafe(connection)
-    if (!connection.isOpen) return Effect.void
+    if (!connection.isOpen) return connection
     if (protocol.heartbeat === "answered") this.#watch = new Heartbeat.Listening(connection, settings)
     if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
       const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
       this.#watch = new Heartbeat.Watch(connection, settings, draw)
     }
-    return this.#handler(connection)
+    return connection
+  }
+
+  #handling(connection: LiveConnection<In, Out>): Effect.Effect<unknown, unknown, Scope.Scope> {
+    return connection.isOpen ? this.#handler(connection) : Effect.void
   }
 
   #mainEnded(exit: Exit.Exit<unknown, unknown>): void {
@@ -242,3 +257,7 @@ class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
     })
   }
 }
+
+/** Whether the wire needs no handshake: bytes may flow already. */
+const isOpen = (opened: Wire["opened"]): opened is Exit.Success<TlsIdentity | undefined> =>
+  Exit.isExit(opened) && Exit.isSuccess(opened)

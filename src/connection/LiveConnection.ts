@@ -11,7 +11,7 @@ import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Body, Codec } from "../codec/Codec.ts"
-import type { Address, TlsIdentity, Wire } from "../transport/Transport.ts"
+import type { Address, Arrived, TlsIdentity, Wire } from "../transport/Transport.ts"
 import { type Attribute, Attributes } from "./Attribute.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { type Connection, ConnectionError, endedBy } from "./Connection.ts"
@@ -98,6 +98,12 @@ export class LiveConnection<In, Out>
 
   get receive(): Pull.Pull<In, ConnectionError> {
     return this.#reader.one
+  }
+
+  /** Runs `begin` once the peer has said something or has left, at once if it has. This may have ended by then. */
+  whenBegunUnsafe(arrived: Arrived, begin: () => void): void {
+    this.#reader.listen()
+    arrived.wakeUnsafe(begin)
   }
 
   get framesReceived(): number {

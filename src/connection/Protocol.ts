@@ -33,6 +33,8 @@ export interface Protocol<out In, in out Out> {
    * side that dialled, which answers each and sends none unasked. `none`: every frame is a message, and nothing is probed.
    */
   readonly heartbeat: "empty" | "answered" | "none"
+  /** Whether the peer says the first thing, so that a handler has nothing to do before. */
+  readonly peerBegins: boolean
   /** A frame without a body as it comes from a peer, header and all; undefined where none can be. */
   readonly emptyFrame: Uint8Array | undefined
   /** The last message to a peer, by the reason of the end; undefined says nothing. */
@@ -52,6 +54,11 @@ export interface Options<Out> {
   readonly maxOutboundFrameBytes?: number
   /** Default: `empty`, unless no frame of the layout can be empty: then `none`, and `empty` is a RangeError. */
   readonly heartbeat?: "empty" | "none"
+  /**
+   * The peer says the first thing: where the wire needs no handshake, the handler runs when bytes have come or the peer has
+   * left, within the deadlines of the first frame. A peer that has said nothing yet then costs no fiber. Default: false.
+   */
+  readonly peerBegins?: boolean
   readonly goodbye?: (reason: CloseReason) => Out | undefined
   readonly farewell?: (reason: CloseReason) => Farewell | undefined
   readonly draining?: (grace: Duration.Duration) => Out | undefined
@@ -109,6 +116,7 @@ export const fromCodec = <In, Out>(
     encoder,
     emptyFrame: Result.getOrUndefined(FrameEncoder.make(inboundLayout).encode(new Uint8Array(0))),
     heartbeat: options.heartbeat ?? (canBeEmpty ? "empty" : "none"),
+    peerBegins: options.peerBegins ?? false,
     goodbye: options.goodbye ?? (() => undefined),
     farewell: options.farewell ?? (() => undefined),
     draining: options.draining ?? (() => undefined),
@@ -117,10 +125,13 @@ export const fromCodec = <In, Out>(
 
 /**
  * The protocol as the side that dials keeps to it: one side sends heartbeats and the other answers, since an answer looks
- * like a question.
+ * like a question; and its handler has the first word.
  */
-export const dialled = <In, Out>(protocol: Protocol<In, Out>): Protocol<In, Out> =>
-  protocol.heartbeat === "empty" ? { ...protocol, heartbeat: "answered" } : protocol
+export const dialled = <In, Out>(protocol: Protocol<In, Out>): Protocol<In, Out> => ({
+  ...protocol,
+  heartbeat: protocol.heartbeat === "empty" ? "answered" : protocol.heartbeat,
+  peerBegins: false,
+})
 
 /** A frame for many, or why there is none. */
 export type Shared = Result.Result<SharedFrame, CodecError | FrameError>

@@ -74,7 +74,7 @@ export class Reader<In>
     const heldMs = this.inbox.heldMs
     if (heldMs > 0) return Effect.flatMap(Effect.sleep(heldMs), () => this.#deliver(this.inbox.release()))
     if (this.inbox.failure !== undefined) return this.#fail(this.inbox.failure)
-    if (this.#listensSince < 0) this.#listen()
+    this.listen()
     return this.#read()
   }
 
@@ -130,6 +130,13 @@ export class Reader<In>
     this.#owner.settings.intake.growUnsafe(chunk.length)
   }
 
+  /** From now on the peer is expected to say something, if it was not before. */
+  listen(): void {
+    if (this.#listensSince >= 0) return
+    this.#listensSince = this.#owner.settings.now()
+    this.#watch()
+  }
+
   /** Bytes from the peer that are still here: unread, read and at work on, or a frame that is not complete. */
   get heldBytes(): number {
     return this.#owner.wire.unreadUnsafe() + this.#handedBytes + this.inbox.bufferBytes
@@ -146,11 +153,6 @@ export class Reader<In>
     this.#inTime()
     this.inbox.discard()
     this.#handedBytes = 0
-  }
-
-  #listen(): void {
-    this.#listensSince = this.#owner.settings.now()
-    this.#watch()
   }
 
   #received(chunks: ReadonlyArray<Uint8Array>): Batch<In> {

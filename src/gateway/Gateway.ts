@@ -102,6 +102,7 @@ export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.
   subprotocols: { [Subprotocol.names.json]: json, [Subprotocol.names.protobuf]: protobuf },
   layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxFrameBytesBeforeConnect }),
   maxOutboundFrameBytes: maxServerFrameBytes,
+  peerBegins: true,
   goodbye: (reason) => {
     const bye = ByeCode.of(reason)
     return bye && { type: "bye", ...bye }

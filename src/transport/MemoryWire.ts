@@ -5,6 +5,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { ReadQueue } from "./ReadQueue.ts"
 import {
   type Address,
@@ -23,7 +24,7 @@ const maxFragmentBytes = 64 * 1024
 export class MemoryWire implements Wire {
   readonly peer: Address
   readonly arrived: ReadQueue
-  readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effect.undefined
+  readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Exit.succeed(undefined)
   /** Set it before the wire is used: there is no handshake that would. */
   subprotocol: string | undefined = undefined
   /** What this end said when it ended. */

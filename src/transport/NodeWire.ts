@@ -8,6 +8,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Net from "node:net"
 import { ReadQueue } from "./ReadQueue.ts"
 import * as SharedRead from "./SharedRead.ts"
@@ -25,7 +26,7 @@ interface Handle {
   readonly writeQueueSize?: number
 }
 
-const plainOpened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effect.undefined
+const plainOpened = Exit.succeed(undefined)
 
 /** A wire over one Node socket. Its members are methods: call them on the wire, do not take them off it. */
 export class NodeWire implements Wire {

@@ -68,6 +68,11 @@ export class ReadQueue implements Arrived {
     })
   }
 
+  wakeUnsafe(wake: () => void): void {
+    if (this.queued !== undefined || this.end !== undefined) return wake()
+    this.waiter = wake
+  }
+
   /** Whether the end or a failure was recorded: nothing arrives any more. */
   get ended(): boolean {
     return this.end !== undefined

@@ -7,6 +7,7 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Pull from "effect/Pull"
 import type * as Socket from "effect/socket/Socket"
 import { type Address, lostWith, type TlsIdentity, type TransportError, type Wire } from "./Transport.ts"
@@ -16,7 +17,7 @@ type Chunks = NonEmptyReadonlyArray<Uint8Array>
 /** One peer of a `SocketServer`. It lives in the server's handler, which `serve` is. */
 export class SocketWire implements Wire {
   readonly peer: Address
-  readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Effect.undefined
+  readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError> = Exit.succeed(undefined)
   readonly pull: Pull.Pull<Chunks, TransportError>
 
   private readonly highWaterBytes: number

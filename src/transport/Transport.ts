@@ -187,6 +187,11 @@ export interface Arrived {
   /** Waits, where nothing is to be taken and nothing has ended, until that changes, and goes on with `next`. */
   wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E>
   /**
+   * Waits without a fiber: runs `wake` once something is to be taken or has ended, at once if so. Forgotten if somebody
+   * waits after it.
+   */
+  wakeUnsafe(wake: () => void): void
+  /**
    * From now on asks about each chunk that finds somebody waiting, and tells of each that does not. A chunk that is taken
    * wakes nobody.
    */
@@ -201,7 +206,7 @@ export interface Wire {
   readonly peer: Address
   /**
    * Completes when bytes may flow: at once on plain transports, after the handshake on TLS and WebSocket (deadline 10 s
-   * by default, `HandshakeFailed`). Interruptible, and may be awaited again.
+   * by default, `HandshakeFailed`). Interruptible, and may be awaited again. An `Exit` where nothing has to be waited for.
    */
   readonly opened: Effect.Effect<TlsIdentity | undefined, TransportError>
   /** What the handshake agreed to speak, known when the wire is open. Most wires agree on nothing. */

@@ -82,6 +82,43 @@ describe("A pull that yields on its way", () => {
   )
 })
 
+describe("Who waits without a fiber", () => {
+  const comings: ReadonlyArray<readonly [what: string, come: (queue: ReadQueue) => void]> = [
+    ["something has come", (queue) => queue.push(bytes(1))],
+    ["it has ended", (queue) => queue.finish()],
+  ]
+  for (const [what, come] of comings) {
+    it(`is woken once ${what}, and not again`, () => {
+      const { queue } = make()
+      let woken = 0
+      queue.wakeUnsafe(() => woken++)
+      assert.strictEqual(woken, 0)
+      come(queue)
+      queue.push(bytes(2))
+      assert.strictEqual(woken, 1)
+    })
+
+    it(`is woken at once if ${what} already`, () => {
+      const { queue } = make()
+      come(queue)
+      let woken = 0
+      queue.wakeUnsafe(() => woken++)
+      assert.strictEqual(woken, 1)
+    })
+  }
+
+  it.effect("is not woken any more when somebody pulls", () =>
+    Effect.gen(function* () {
+      const { queue } = make()
+      let woken = 0
+      queue.wakeUnsafe(() => woken++)
+      const pulling = yield* Effect.forkChild(queue.pull, { startImmediately: true })
+      queue.push(bytes(1))
+      assert.deepStrictEqual([yield* Fiber.join(pulling), woken], [[bytes(1)], 0])
+    }),
+  )
+})
+
 describe("The source", () => {
   const counting = () => {
     const counts = { paused: 0, resumed: 0 }
