@@ -188,6 +188,8 @@ export class Reader<In>
   }
 
   #watch(): void {
+    // An alarm that was set behind the end would keep all that belongs to this connection until it rings.
+    if (this.#stopped !== undefined) return
     const arriving = this.inbox.arriving
     let at = this.#listensSince + this.#firstMs
     if (arriving === undefined && at === Infinity) return this.#inTime()

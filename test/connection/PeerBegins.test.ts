@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as Alarms from "../../src/connection/Alarms.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
@@ -103,8 +104,11 @@ describe("A handler whose peer begins", () => {
         const { handler, noted } = noting()
         const close = (connection: Connection<string, string>) => connection.closeUnsafe(CloseReason.Draining())
         const onOpenedUnsafe = when === "later" ? () => undefined : close
-        const { connection, peer, serving } = yield* open({ protocol, onOpenedUnsafe }, handler)
+        const alarms = yield* Alarms.scoped(() => 0)
+        const { connection, peer, serving } = yield* open({ protocol, onOpenedUnsafe, settings: { alarms } }, handler)
         if (when === "later") close(connection)
+        yield* settled
+        assert.strictEqual(alarms.size, 0, "it owes nothing any more")
         peer.say("a")
         peer.wire.endUnsafe()
         const heard = yield* peer.listen
