@@ -91,6 +91,12 @@ const endings: ReadonlyArray<Ending> = [
   { reasons: givenUp, act: write(frame("flood"), (socket) => socket.pause()) },
 ]
 
+/** What a peer may do that has said nothing, beside being silent. */
+const endingBeforeBegun: Ending = {
+  reasons: ["PeerClosed"],
+  act: ({ socket }) => Effect.sync(() => void socket.resume().end()),
+}
+
 /** What a peer of TLS may do besides, on its plain socket. */
 const endingsBeforeHandshake: ReadonlyArray<Ending> = [
   { reasons: ["WireLost"], act: () => Effect.void },
@@ -108,6 +114,8 @@ const tally = (reasons: ReadonlyArray<string>) => {
 }
 
 const attack = Effect.fnUntraced(function* (options: {
+  /** Default: `Text`. */
+  readonly protocol?: typeof Text
   readonly transport: Layer.Layer<Transport, unknown>
   readonly peers: ReadonlyArray<Ending & { readonly connect: (port: number) => Effect.Effect<Peer> }>
   readonly waves: number
@@ -124,7 +132,7 @@ const attack = Effect.fnUntraced(function* (options: {
   const held = { count: 0 }
   const outside = holdings()
   const run = Effect.gen(function* () {
-    const server = yield* Server.make(Text, handlerOf(held))
+    const server = yield* Server.make(options.protocol ?? Text, handlerOf(held))
     const reading = () => ({
       ...holdings(),
       fibers: gauge.alive(),
@@ -182,6 +190,17 @@ describe("a server holds what it held before, after", () => {
       peers: endings.map((ending) => ({ ...ending, connect: connectPlain })),
       waves: 9,
       perWave: 200,
+      patience: "150 millis",
+    }),
+  )
+
+  it.live("390 connections on tcp of a protocol in which the peer begins, before it has begun and after it", () =>
+    attack({
+      protocol: { ...Text, peerBegins: true },
+      transport: TcpTransport.layer({ port: 0 }),
+      peers: [...endings, endingBeforeBegun].map((ending) => ({ ...ending, connect: connectPlain })),
+      waves: 2,
+      perWave: 195,
       patience: "150 millis",
     }),
   )
