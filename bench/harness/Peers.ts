@@ -41,6 +41,17 @@ const node = (name: string, title: string, speaks: Speaks = "frames"): Peer => (
   ],
 })
 
+/** The same where V8 lets the heap grow fourfold until it collects all of it, whenever it did so last. */
+const grown = (peer: Peer): Peer => ({
+  ...peer,
+  name: `${peer.name}-grown`,
+  title: `${peer.title}, heap grown`,
+  start: (paths) => {
+    const [command, ...rest] = peer.start(paths)
+    return [command, "--heap-growing-percent=300", ...rest]
+  },
+})
+
 /** On the disk that the bench was built on: a folder for temporary files is often no disk at all. */
 const durable = (name: string, title: string, ...mode: ReadonlyArray<string>): Peer => ({
   ...node(name, title, "gateway"),
@@ -82,6 +93,7 @@ const debianCrates = [
 export const all: ReadonlyArray<Peer> = [
   node("node", "Node by hand"),
   node("longline", "Longline"),
+  grown(node("longline", "Longline")),
   node("longline-router", "Longline, Router"),
   node("node-json", "Node by hand, JSON"),
   node("longline-json", "Longline, JSON and schema"),

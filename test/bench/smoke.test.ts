@@ -18,11 +18,14 @@ const smokeMs = 60_000
 const node = (script: string, ...args: ReadonlyArray<string>) =>
   run(process.execPath, [`${root}/build/bench/${script}`, ...args])
 
+const isLarge = (name: string) => name === "16k" || name === "1m"
+
 const expected = [
   ...["50x1", "500x1", "50x32", "16k", "1m", "open"].flatMap((name) => [
     [`echo-${name}`, "Node by hand"],
-    ...(name === "16k" || name === "1m" ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
+    ...(isLarge(name) ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
     [`echo-${name}`, "Longline"],
+    ...(isLarge(name) ? [[`echo-${name}`, "Longline, heap grown"]] : []),
     [`echo-${name}`, "Node, no framing"],
   ]),
   ["router-50x32", "Node by hand"],
