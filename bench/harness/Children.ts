@@ -28,8 +28,9 @@ export const prepare = (peer: Peer): string | undefined => {
   if (absent.length > 0) return `no ${absent.join(", ")}: apt-get install ${peer.needs?.install}`
   const paths = pathsOf(peer)
   mkdirSync(paths.target, { recursive: true })
-  const [command, ...args] = peer.build?.(paths) ?? []
-  if (command !== undefined) execFileSync(command, args, { stdio: ["ignore", "ignore", "inherit"] })
+  for (const [command, ...args] of peer.build?.(paths) ?? []) {
+    execFileSync(command, args, { stdio: ["ignore", "ignore", "inherit"] })
+  }
   return undefined
 }
 

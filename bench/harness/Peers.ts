@@ -16,7 +16,7 @@ export interface Peer {
   readonly collects?: true
   /** The tool chain, where it is not Node's: programs and files, and the Debian packages that have them. */
   readonly needs?: { readonly present: ReadonlyArray<string>; readonly install: string }
-  readonly build?: (paths: Paths) => Command
+  readonly build?: (paths: Paths) => ReadonlyArray<Command>
   readonly start: (paths: Paths) => Command
 }
 
@@ -27,36 +27,43 @@ export interface Paths {
   readonly target: string
 }
 
-const node = (name: string, title: string, speaks: Speaks = "frames"): Peer => ({
+const node = (
+  name: string,
+  title: string,
+  speaks: Speaks = "frames",
+  program = ({ compiled }: Paths) => `${compiled}/peers/${name}.js`,
+): Peer => ({
   name,
   title,
   speaks,
   collects: true,
-  start: ({ compiled }) => [
+  start: (paths) => [
     process.execPath,
     "--expose-gc",
     "--import",
-    `${compiled}/harness/Collect.js`,
-    `${compiled}/peers/${name}.js`,
+    `${paths.compiled}/harness/Collect.js`,
+    program(paths),
   ],
 })
 
-/** The same where V8 lets the heap grow fourfold until it collects all of it, whenever it did so last. */
-const grown = (peer: Peer): Peer => ({
-  ...peer,
-  name: `${peer.name}-grown`,
-  title: `${peer.title}, heap grown`,
-  start: (paths) => {
-    const [command, ...rest] = peer.start(paths)
-    return [command, "--heap-growing-percent=300", ...rest]
-  },
+/** A program on Longline as docs/extending.md has it run: what it uses of Longline and Effect, in one file. */
+const bundled = (name: string, title: string, speaks?: Speaks): Peer => ({
+  ...node(name, title, speaks, ({ target }) => `${target}/${name}.js`),
+  build: ({ compiled, target }) => [
+    [
+      `${compiled}/../../node_modules/.bin/rolldown`,
+      `${compiled}/peers/${name}.js`,
+      ..."--platform node --minify --external lmdb --logLevel silent --dir".split(" "),
+      target,
+    ],
+  ],
 })
 
 /** On the disk that the bench was built on: a folder for temporary files is often no disk at all. */
-const durable = (name: string, title: string, ...mode: ReadonlyArray<string>): Peer => ({
-  ...node(name, title, "gateway"),
-  start: (paths) => [...node("gateway-durable", title).start(paths), `${paths.target}/data`, ...mode],
-})
+const durable = (name: string, title: string, ...mode: ReadonlyArray<string>): Peer => {
+  const peer = bundled("gateway-durable", title, "gateway")
+  return { ...peer, name, start: (paths) => [...peer.start(paths), `${paths.target}/data`, ...mode] }
+}
 
 /** The same on a disk whose syncs take a millisecond longer. */
 const onSlowDisk = (peer: Peer): Peer => ({
@@ -64,14 +71,9 @@ const onSlowDisk = (peer: Peer): Peer => ({
   name: `${peer.name}-1ms`,
   title: `${peer.title}, + 1 ms`,
   needs: { present: ["gcc"], install: "gcc libc6-dev" },
-  build: ({ sources, target }) => [
-    "gcc",
-    "-O2",
-    "-shared",
-    "-fPIC",
-    "-o",
-    `${target}/slow.so`,
-    `${sources}/c/slow-sync.c`,
+  build: (paths) => [
+    ["gcc", "-O2", "-shared", "-fPIC", "-o", `${paths.target}/slow.so`, `${paths.sources}/c/slow-sync.c`],
+    ...(peer.build?.(paths) ?? []),
   ],
   start: (paths) => ["env", `LD_PRELOAD=${paths.target}/slow.so`, ...peer.start(paths)],
 })
@@ -92,27 +94,26 @@ const debianCrates = [
 /** All of them; which take part in what, `Scenarios` tells. */
 export const all: ReadonlyArray<Peer> = [
   node("node", "Node by hand"),
-  node("longline", "Longline"),
-  grown(node("longline", "Longline")),
-  node("longline-router", "Longline, Router"),
+  bundled("longline", "Longline"),
+  { ...node("longline", "Longline, not bundled"), name: "longline-modules" },
+  bundled("longline-router", "Longline, Router"),
   node("node-json", "Node by hand, JSON"),
-  node("longline-json", "Longline, JSON and schema"),
+  bundled("longline-json", "Longline, JSON and schema"),
   node("node-fanout", "Node by hand, gateway", "gateway"),
-  node("gateway", "Longline gateway", "gateway"),
+  bundled("gateway", "Longline gateway", "gateway"),
   gatewayEach,
   gatewayDurable,
   onSlowDisk(gatewayEach),
   onSlowDisk(gatewayDurable),
   node("node-client", "Node by hand, client", "orders"),
-  node("client", "Longline client", "orders"),
-  node("node-loaded", "Node by hand, Longline loaded"),
+  bundled("client", "Longline client", "orders"),
   node("node-raw", "Node, no framing"),
   {
     name: "c",
     title: "C, epoll, no framing",
     speaks: "frames",
     needs: { present: ["gcc"], install: "gcc libc6-dev" },
-    build: ({ sources, target }) => ["gcc", "-O2", "-o", `${target}/echo`, `${sources}/c/echo.c`],
+    build: ({ sources, target }) => [["gcc", "-O2", "-o", `${target}/echo`, `${sources}/c/echo.c`]],
     start: ({ target }) => [`${target}/echo`],
   },
   {
@@ -125,14 +126,15 @@ export const all: ReadonlyArray<Peer> = [
     },
     // Built from a copy, because cargo leaves a lock file beside its manifest; with its times, so that it is built once.
     build: ({ sources, target }) => [
-      "sh",
-      "-c",
-      'cp -rp "$0/." "$1/source" && cd "$1/source" && shift && exec cargo build --quiet --release --offline "$@"',
-      `${sources}/rust`,
-      target,
-      "--target-dir",
-      target,
-      ...debianCrates,
+      ["cp", "-rpT", `${sources}/rust`, `${target}/source`],
+      [
+        "cargo",
+        ..."build --quiet --release --offline --manifest-path".split(" "),
+        `${target}/source/Cargo.toml`,
+        "--target-dir",
+        target,
+        ...debianCrates,
+      ],
     ],
     start: ({ target }) => [`${target}/release/echo`],
   },
@@ -141,7 +143,7 @@ export const all: ReadonlyArray<Peer> = [
     title: kind === "buffered" ? "Go, bufio" : "Go, the usual tutorial",
     speaks: "frames",
     needs: { present: ["go"], install: "golang-go" },
-    build: ({ sources, target }) => ["go", "build", "-o", `${target}/echo`, `${sources}/go/${kind}/main.go`],
+    build: ({ sources, target }) => [["go", "build", "-o", `${target}/echo`, `${sources}/go/${kind}/main.go`]],
     start: ({ target }) => [`${target}/echo`],
   })),
   {
@@ -149,7 +151,7 @@ export const all: ReadonlyArray<Peer> = [
     title: "Netty",
     speaks: "frames",
     needs: { present: ["javac", "/usr/share/java/netty-handler.jar"], install: "default-jdk-headless libnetty-java" },
-    build: ({ sources, target }) => ["javac", "-cp", nettyClasses, "-d", target, `${sources}/java/Echo.java`],
+    build: ({ sources, target }) => [["javac", "-cp", nettyClasses, "-d", target, `${sources}/java/Echo.java`]],
     start: ({ target }) => ["java", "-cp", `${target}:${nettyClasses}`, "Echo"],
   },
   {
@@ -157,7 +159,7 @@ export const all: ReadonlyArray<Peer> = [
     title: "Erlang, {packet, 4}",
     speaks: "frames",
     needs: { present: ["erlc"], install: "erlang-base" },
-    build: ({ sources, target }) => ["erlc", "-o", target, `${sources}/erlang/echo.erl`],
+    build: ({ sources, target }) => [["erlc", "-o", target, `${sources}/erlang/echo.erl`]],
     // Without `none` its schedulers spin while they wait, which is CPU time of no message.
     start: ({ target }) => [
       "erl",

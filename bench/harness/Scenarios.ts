@@ -31,7 +31,7 @@ export interface Scenario {
 const floors = ["node-raw", "c"]
 const foreign = ["tokio", "go", "go-tutorial", "netty", "erlang"]
 const echoes = ["node", "longline", ...floors, ...foreign]
-const large = ["node", "node-loaded", "longline", "longline-grown", ...floors, ...foreign]
+const large = ["node", "longline", "longline-modules", ...floors, ...foreign]
 const gateways = ["node-fanout", "gateway"]
 
 const echo = (

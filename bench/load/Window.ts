@@ -6,8 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises"
 import * as Proc from "../harness/Proc.ts"
 import type { Outcome, Plan } from "./Plan.ts"
 
-/** Runs warm-up and window while the load goes on by itself; `count` is asked at both edges. */
+/**
+ * Runs warm-up and window while the load goes on by itself; `count` is asked at both edges. A server that can collects its
+ * garbage first: how often V8 does by itself depends on when it did last, and would be luck.
+ */
 export const measure = async (plan: Plan, count: () => number): Promise<Outcome> => {
+  if (plan.collects) process.kill(plan.pid, "SIGUSR2")
   await sleep(plan.warmUpSeconds * 1000)
   const window = open(plan.pid, count())
   await sleep(plan.seconds * 1000)

@@ -1,9 +1,7 @@
 /**
- * The version of this program. Reads its manifest, and nothing else.
+ * The version of this program, from its manifest. Reads nothing when it runs: the manifest is bundled with it.
  */
-import { readFileSync } from "node:fs"
+import manifest from "../../package.json" with { type: "json" }
 
 /** The version in package.json. */
-export const version = (
-  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { readonly version: string }
-).version
+export const version: string = manifest.version

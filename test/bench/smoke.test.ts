@@ -23,9 +23,8 @@ const isLarge = (name: string) => name === "16k" || name === "1m"
 const expected = [
   ...["50x1", "500x1", "50x32", "16k", "1m", "open"].flatMap((name) => [
     [`echo-${name}`, "Node by hand"],
-    ...(isLarge(name) ? [[`echo-${name}`, "Node by hand, Longline loaded"]] : []),
     [`echo-${name}`, "Longline"],
-    ...(isLarge(name) ? [[`echo-${name}`, "Longline, heap grown"]] : []),
+    ...(isLarge(name) ? [[`echo-${name}`, "Longline, not bundled"]] : []),
     [`echo-${name}`, "Node, no framing"],
   ]),
   ["router-50x32", "Node by hand"],
