@@ -19,13 +19,12 @@ const licence = {
 export default {
   input: { main: "src/main.ts", BenchWorker: "src/cli/BenchWorker.ts" },
   platform: "node",
-  logLevel: "warn",
   external: (id) => /^[@a-z]/.test(id) && !/^(@effect|effect)\//.test(id),
   plugins: [licence],
   output: {
     dir: "dist",
     entryFileNames: ({ name }) => (name === "main" ? "main.js" : `main/${name}.js`),
-    chunkFileNames: "main/[name]-[hash].js",
+    chunkFileNames: "main/[name].js",
     comments: false,
   },
 }

@@ -15,8 +15,11 @@ export interface Example extends Spawned.Spawned {
 }
 
 /** Starts a compiled program, and waits for the line that names its address. */
-export const start = async (program: string, ...args: ReadonlyArray<string>): Promise<Example> => {
-  const file = fileURLToPath(new URL(`../../build/${program}.js`, import.meta.url))
+export const start = (program: string, ...args: ReadonlyArray<string>): Promise<Example> =>
+  startFile(fileURLToPath(new URL(`../../build/${program}.js`, import.meta.url)), ...args)
+
+/** The same for any file. */
+export const startFile = async (file: string, ...args: ReadonlyArray<string>): Promise<Example> => {
   const spawned = Spawned.start(process.execPath, [file, ...args], { hint: "Run npm run build." })
   try {
     const port = await spawned.line("listening line", (line) => /listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1])
