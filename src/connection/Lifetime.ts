@@ -75,6 +75,8 @@ export interface Lifetime {
    * behind, and the owner is then never told.
    */
   readonly abortUnsafe: () => void
+  /** Whether its handshake was done: before that, nothing was said to the peer, nor promised. */
+  readonly hasOpened: boolean
   /** Bytes that it keeps in memory, on their way in and out. */
   readonly heldBytes: number
   /** Lets go of them: ends it for this reason; if it has ended already, without waiting for its goodbye. */
@@ -160,9 +162,15 @@ class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
   }
 
   abortUnsafe(): void {
-    this.#connection?.closeUnsafe(CloseReason.Draining())
+    // Not behind the reset: a handshake that is given up would fail by it, and that be the reason.
+    if (this.#connection === undefined) this.#main?.interruptUnsafe()
+    else this.#connection.closeUnsafe(CloseReason.Draining())
     this.#options.wire.abortUnsafe()
     this.#main?.interruptUnsafe()
+  }
+
+  get hasOpened(): boolean {
+    return this.#connection !== undefined
   }
 
   get heldBytes(): number {

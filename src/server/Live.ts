@@ -50,6 +50,11 @@ export class Live implements Lifetime.Owner {
     this.#empty = undefined
   }
 
+  /** Resets those whose handshake is not done, which may never be. Waits for nothing. */
+  abortUnopenedUnsafe(): void {
+    for (const lifetime of this.#lifetimes) if (!lifetime.hasOpened) lifetime.abortUnsafe()
+  }
+
   /** Resets what is left. Waits for nothing. */
   abortUnsafe(): void {
     for (const lifetime of this.#lifetimes) lifetime.abortUnsafe()

@@ -116,7 +116,6 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
 
     onOpenedUnsafe(connection: Connection<In, Out>): void {
       registry.add(connection)
-      if (isDraining) connection.closeUnsafe(CloseReason.Draining())
       // Not by its constructor, which spreads: there are two of these for every connection (bench, connect).
       publish({ _tag: "ConnectionOpened", id: this.id, peer: this.wire.peer })
     }
@@ -208,6 +207,8 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     const graceMs = Duration.toMillis(drainSettings.grace)
     const timeoutMs = Duration.toMillis(drainSettings.timeout)
     publish(ServerEvents.DrainStarted({ connections, graceMs, timeoutMs }))
+    // Nothing was promised to them, and a silent one would hold the drain until the deadline of its handshake.
+    live.abortUnopenedUnsafe()
     const { forced } = yield* Drain.run(
       {
         announce,

@@ -23,7 +23,7 @@ import { DrainEnded, type ServerEvent } from "../../src/server/ServerEvents.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import { Transport, type Wire } from "../../src/transport/Transport.ts"
 import { closings, listen, record, serve, tagged, Text, within } from "../support/served.ts"
-import { settled, until } from "../support/wires.ts"
+import { lossOf, settled, until } from "../support/wires.ts"
 
 const echo = (connection: Connection<string, string>) => connection.messages
 
@@ -204,27 +204,15 @@ describe("the deadline of a drain", () => {
       }),
     )
   }
-
-  it.effect("holds against a connection whose handshake is not done", () =>
-    Effect.gen(function* () {
-      const shaking = yield* serveShaking(() => Effect.never)
-      yield* settled
-      assert.strictEqual(shaking.server.seatsTaken(), 1)
-      yield* expectDeadline(shaking, 1)
-      assert.strictEqual(shaking.client.state(), "ECONNRESET")
-      assert.strictEqual(shaking.server.seatsTaken(), 0)
-    }),
-  )
 })
 
-/** A server with one client, whose handshake is done when `opened` is. */
+/** A server with one client, whose handshake is never done, and fails when its wire is lost. */
 const serveShaking = Effect.fnUntraced(function* (handler: Server.Handler<string, string, never, never>) {
-  const opened = yield* Deferred.make<void>()
   const { memory, transport } = yield* MemoryTransport.make()
   const shake = (wire: Wire): Wire =>
     new Proxy(wire, {
       get: (target, key) => {
-        if (key === "opened") return Effect.as(Deferred.await(opened), undefined)
+        if (key === "opened") return lossOf(target).pipe(Effect.flatMap(Effect.fail))
         const value: unknown = Reflect.get(target, key)
         return typeof value === "function" ? value.bind(target) : value
       },
@@ -238,20 +226,22 @@ const serveShaking = Effect.fnUntraced(function* (handler: Server.Handler<string
     Scope.provide(scope),
   )
   const client = yield* Effect.flatMap(memory.connect, listen)
-  return { server, events, client, opened, stop: Scope.close(scope, Exit.void) }
+  return { server, events, client, stop: Scope.close(scope, Exit.void) }
 })
 
 describe("during a drain", () => {
-  it.effect("a handshake that is done then is answered with the goodbye", () =>
+  it.effect("a peer whose handshake is not done is reset at once, and its end is told", () =>
     Effect.gen(function* () {
       const shaking = yield* serveShaking(() => Effect.never)
       yield* settled
+      assert.strictEqual(shaking.server.seatsTaken(), 1)
       const stopping = yield* Effect.forkChild(shaking.stop, { startImmediately: true })
       yield* settled
-      yield* Deferred.succeed(shaking.opened, undefined)
-      yield* until(() => stopping.pollUnsafe() !== undefined)
-      assert.deepStrictEqual([shaking.client.heard, shaking.client.state()], [["bye Draining"], "fin"])
+      assert.deepStrictEqual(stopping.pollUnsafe(), Exit.void)
+      assert.deepStrictEqual([shaking.client.heard, shaking.client.state()], [[], "ECONNRESET"])
       assert.deepStrictEqual(closings(shaking.events), ["Draining"])
+      assert.deepStrictEqual(ended(shaking.events), [DrainEnded({ aborted: 0, forced: false })])
+      assert.strictEqual(shaking.server.seatsTaken(), 0)
     }),
   )
 
