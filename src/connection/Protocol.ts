@@ -45,8 +45,12 @@ export interface Protocol<out In, in out Out> {
   readonly draining: (grace: Duration.Duration) => Out | undefined
 }
 
-/** What every way to make a protocol takes. */
-export interface Options<Out> {
+/**
+ * What every way to make a protocol takes. What `goodbye` and `draining` return is inferred as if it were `as const`, so that
+ * a literal in it stays one, whether the function takes its parameter or not. A message with an array that may be written
+ * to needs its type on the function, since a constant has none: `goodbye: (reason): Bye => ({ type: "bye", tags: [] })`.
+ */
+export interface Options<Goodbye, Notice = Goodbye> {
   readonly name: string
   /** Default: `FrameLayout.u32`, a 4-byte big-endian length that counts the body, at most 64 KiB. */
   readonly layout?: FrameLayout.FrameLayout
@@ -59,9 +63,9 @@ export interface Options<Out> {
    * left, within the deadlines of the first frame. A peer that has said nothing yet then costs no fiber. Default: false.
    */
   readonly peerBegins?: boolean
-  readonly goodbye?: (reason: CloseReason) => Out | undefined
+  readonly goodbye?: (reason: CloseReason) => Goodbye | undefined
   readonly farewell?: (reason: CloseReason) => Farewell | undefined
-  readonly draining?: (grace: Duration.Duration) => Out | undefined
+  readonly draining?: (grace: Duration.Duration) => Notice | undefined
 }
 
 /**
@@ -72,8 +76,8 @@ export interface Options<Out> {
  * const Chat = Protocol.make({ name: "chat", inbound: Say, outbound: Say, codec: JsonCodec.make() })
  * ```
  */
-export const make = <In, Out>(
-  options: Options<NoInfer<Out>> & {
+export const make = <In, Out, const Goodbye extends Out = Out, const Notice extends Out = Out>(
+  options: Options<Goodbye, Notice> & {
     readonly inbound: Schema.Codec<In, unknown>
     readonly outbound: Schema.Codec<Out, unknown>
     readonly codec: CodecFactory
@@ -92,8 +96,8 @@ export const make = <In, Out>(
  * const Chat = Protocol.fromCodec({ name: "chat", codec: json, codecFor: (body) => (isJson(body) ? json : binary) })
  * ```
  */
-export const fromCodec = <In, Out>(
-  options: Options<NoInfer<Out>> & {
+export const fromCodec = <In, Out, const Goodbye extends Out = Out, const Notice extends Out = Out>(
+  options: Options<Goodbye, Notice> & {
     readonly codec: Codec<In, Out>
     readonly codecFor?: (firstBody: Uint8Array) => Codec<NoInfer<In>, NoInfer<Out>>
     readonly subprotocols?: Readonly<Record<string, Codec<NoInfer<In>, NoInfer<Out>>>>

@@ -49,6 +49,25 @@ describe("Protocol.fromCodec", () => {
 })
 
 describe("Protocol.make", () => {
+  it("takes the literals of what is said in parting for what they are, with a parameter and without", () => {
+    const Say = Schema.Struct({ type: Schema.Literal("say"), text: Schema.String })
+    const Bye = Schema.Struct({ type: Schema.Literal("bye"), code: Schema.Literals([1, 2]) })
+    const schemas = { inbound: Say, outbound: Schema.Union([Say, Bye]), codec: JsonCodec.make() }
+    const silent: Protocol.Protocol<typeof Say.Type, typeof Say.Type | typeof Bye.Type> = Protocol.make({
+      name: "literals",
+      ...schemas,
+      goodbye: () => ({ type: "bye", code: 1 }),
+      draining: (grace) => (Duration.isZero(grace) ? undefined : { type: "bye", code: 2 }),
+    })
+    assert.deepStrictEqual(silent.goodbye(CloseReason.Done()), { type: "bye", code: 1 })
+    assert.deepStrictEqual(
+      [silent.draining(Duration.zero), silent.draining(Duration.seconds(1))],
+      [undefined, { type: "bye", code: 2 }],
+    )
+    // @ts-expect-error: there is no such message
+    Protocol.make({ name: "wrong", ...schemas, goodbye: () => ({ type: "bye", code: 3 }) })
+  })
+
   it("makes the codec of its schemas", () => {
     const protocol = Protocol.make({
       name: "numbers",
