@@ -18,6 +18,7 @@ export class Sink implements Transport.Wire, Transport.Arrived {
   readonly pull = Effect.never
   readonly arrived = this
   readonly ended = false
+  readonly finished = false
   #chunks: Chunks | undefined
   #waiter: (() => void) | undefined
   #sieve: Transport.Sieve | undefined

@@ -12,7 +12,7 @@ import type { TransportError } from "../transport/Transport.ts"
 export type CloseReason = Data.TaggedEnum<{
   /** The handler ended by itself, or closed without giving another reason. */
   Done: {}
-  /** The peer sent FIN and everything it had asked was handled. */
+  /** The peer sent FIN, and what it had asked was handled, or for too long nothing was sent to it any more (`halfClosed`). */
   PeerClosed: {}
   /** The wire was reset, timed out, its handshake failed (then no goodbye can be sent), or the peer broke its rules. */
   WireLost: { readonly error: TransportError }

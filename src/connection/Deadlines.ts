@@ -23,6 +23,11 @@ export interface Deadlines {
   readonly frameBytesPerSecond: number
   /** One write without any progress. Default 10 s. */
   readonly writeStall: Duration.Duration
+  /**
+   * From the peer's FIN, or from what it was sent last behind that, to the end of the handler, where no heartbeat of this side
+   * shows whether the peer is still there. Default 1 minute.
+   */
+  readonly halfClosed: Duration.Duration
   /** Flushing a goodbye, and then again waiting for the peer's FIN. Default 1 s each. */
   readonly goodbye: Duration.Duration
 }
@@ -34,6 +39,7 @@ export const defaults: Deadlines = {
   frame: Duration.seconds(10),
   frameBytesPerSecond: 8 * 1024,
   writeStall: Duration.seconds(10),
+  halfClosed: Duration.minutes(1),
   goodbye: Duration.seconds(1),
 }
 
@@ -47,6 +53,7 @@ export const layer = (options: {
   readonly frame?: Duration.Input
   readonly frameBytesPerSecond?: number
   readonly writeStall?: Duration.Input
+  readonly halfClosed?: Duration.Input
   readonly goodbye?: Duration.Input
 }): Layer.Layer<never> =>
   Layer.succeed(Deadlines, {
@@ -55,6 +62,7 @@ export const layer = (options: {
     frame: Duration.fromInputUnsafe(options.frame ?? defaults.frame),
     ...Limit.checkedUnsafe({ frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond }),
     writeStall: Duration.fromInputUnsafe(options.writeStall ?? defaults.writeStall),
+    halfClosed: Duration.fromInputUnsafe(options.halfClosed ?? defaults.halfClosed),
     goodbye: Duration.fromInputUnsafe(options.goodbye ?? defaults.goodbye),
   })
 
@@ -68,6 +76,7 @@ export const toMillis = (deadlines: Deadlines): DeadlinesMs => ({
   frame: Duration.toMillis(deadlines.frame),
   frameBytesPerSecond: deadlines.frameBytesPerSecond,
   writeStall: Duration.toMillis(deadlines.writeStall),
+  halfClosed: Duration.toMillis(deadlines.halfClosed),
   goodbye: Duration.toMillis(deadlines.goodbye),
 })
 

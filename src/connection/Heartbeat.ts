@@ -47,6 +47,10 @@ export const layer = (options: {
     timeout: Duration.fromInputUnsafe(options.timeout ?? defaultHeartbeatTimeout),
   })
 
+/** Whether this side sends heartbeats, so that a peer that has gone is found out. */
+export const isProbing = (kind: "empty" | "answered" | "none", { interval }: HeartbeatSettings): boolean =>
+  kind === "empty" && Duration.isFinite(interval)
+
 /** What a heartbeat watches; times are of the monotonic clock in milliseconds. */
 export interface Pulse {
   /** When bytes last came from the peer. */

@@ -10,7 +10,6 @@
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -190,7 +189,7 @@ class Running<In, Out> implements Lifetime, LiveOwner, Scope.Closeable {
     this.#options.onOpenedUnsafe(connection)
     if (!connection.isOpen) return connection
     if (protocol.heartbeat === "answered") this.#watch = new Heartbeat.Listening(connection, settings)
-    if (protocol.heartbeat === "empty" && Duration.isFinite(settings.heartbeat.interval)) {
+    if (Heartbeat.isProbing(protocol.heartbeat, settings.heartbeat)) {
       const draw = Context.get(this.#services, Random.Random).nextDoubleUnsafe()
       this.#watch = new Heartbeat.Watch(connection, settings, draw)
     }

@@ -154,7 +154,7 @@ export class LiveConnection<In, Out>
   }
 
   hasEnded(): boolean {
-    return this.#reader.peerEnded
+    return this.#reader.hasEnded
   }
 
   isBusy(): boolean {

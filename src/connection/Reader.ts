@@ -12,15 +12,21 @@ import type * as Alarms from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { type ConnectionError, endedBy } from "./Connection.ts"
 import { noSlot } from "./DeadlineQueue.ts"
+import * as Heartbeat from "./Heartbeat.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
 import type { Settings } from "./Settings.ts"
 
 /** The connection that a reader belongs to. */
 export interface ReaderOwner<In> extends InboxOwner<In> {
   readonly wire: Wire
-  readonly settings: Pick<Settings, "alarms" | "deadlines" | "decoding" | "intake" | "now" | "rateLimit" | "turn">
+  readonly settings: Pick<
+    Settings,
+    "alarms" | "deadlines" | "decoding" | "heartbeat" | "intake" | "now" | "rateLimit" | "turn"
+  >
   /** Called when the peer's bytes, or their absence, are a reason to end. */
   readonly closeUnsafe: (reason: CloseReason.CloseReason) => void
+  /** When a frame was last written to the peer. */
+  readonly sentAt: () => number
   /** Called when all that came has been handled, and nothing more is here. May be the end of this connection. */
   readonly restsUnsafe: () => void
 }
@@ -37,13 +43,13 @@ export class Reader<In>
   implements Sieve, Alarms.Alarm
 {
   readonly inbox: Inbox<In>
-  /** Whether the peer has sent FIN. */
+  /** Whether the peer has sent FIN, and all that came before it was read. */
   peerEnded = false
 
   readonly #owner: ReaderOwner<In>
   /** When the first read began; negative before. Nobody is late before anybody listens. */
   #listensSince = -1
-  /** As an alarm it rings when the peer is late; it is set only while the peer owes something. */
+  /** As an alarm it rings when the peer is late, set only while it owes something, or when it has left for long enough. */
   deadline = 0
   slot = noSlot
   /** Messages of a batch of which `one` took the first, the next one last: taking one is then no copy. */
@@ -130,6 +136,15 @@ export class Reader<In>
     this.#owner.settings.intake.growUnsafe(chunk.length)
   }
 
+  finishedUnsafe(): void {
+    this.#linger()
+  }
+
+  /** Whether the peer has sent FIN, read or not. */
+  get hasEnded(): boolean {
+    return this.peerEnded || this.#owner.wire.arrived?.finished === true
+  }
+
   /** From now on the peer is expected to say something, if it was not before. */
   listen(): void {
     if (this.#listensSince >= 0) return
@@ -172,8 +187,9 @@ export class Reader<In>
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
     const failure = Cause.squash(cause)
     if (!Cause.isDone(failure)) return this.#fail(CloseReason.WireLost({ error: failure as TransportError }))
+    if (this.peerEnded) return Cause.done()
     this.peerEnded = true
-    this.#inTime()
+    this.#linger()
     const truncated = this.inbox.end()
     return truncated === undefined ? Cause.done() : this.#fail(truncated)
   }
@@ -189,7 +205,7 @@ export class Reader<In>
 
   #watch(): void {
     // An alarm that was set behind the end would keep all that belongs to this connection until it rings.
-    if (this.#stopped !== undefined) return
+    if (this.#stopped !== undefined || this.hasEnded) return
     const arriving = this.inbox.arriving
     let at = this.#listensSince + this.#firstMs
     if (arriving === undefined && at === Infinity) return this.#inTime()
@@ -211,6 +227,22 @@ export class Reader<In>
     this.#owner.settings.alarms.lift(this)
   }
 
+  /** The peer has ended its side: it owes nothing more, and this side has so long for what it still does. */
+  #linger(): void {
+    if (this.#stopped === undefined) this.#mustCome(this.#owner.settings.now() + this.#lingerMs)
+  }
+
+  /**
+   * A peer that is probed is found out when it goes. Who dialled has what servers give to their goodbye: they throw away
+   * what comes behind their FIN, and reset then, which is not seen here, since Node's sockets are not polled behind a FIN
+   * (seen: 37 s, until the heartbeat was late). Not before it was read, so that what came first is handled.
+   */
+  get #lingerMs(): number {
+    const { protocol, settings } = this.#owner
+    if (protocol.heartbeat === "answered") return this.peerEnded ? settings.deadlines.goodbye : Infinity
+    return Heartbeat.isProbing(protocol.heartbeat, settings.heartbeat) ? Infinity : settings.deadlines.halfClosed
+  }
+
   /** How long the peer has from the first read to whatever it still owes first; infinite once nothing is owed. */
   get #firstMs(): number {
     const { firstFrame, firstMessage } = this.#owner.settings.deadlines
@@ -225,6 +257,12 @@ export class Reader<In>
 
   ringUnsafe(now: number): void {
     const { wire } = this.#owner
+    if (this.hasEnded) {
+      const quietSince = wire.unsentUnsafe() > 0 ? now : this.#owner.sentAt()
+      if (now < quietSince + this.#lingerMs) this.#mustCome(quietSince + this.#lingerMs)
+      else this.#owner.closeUnsafe(CloseReason.PeerClosed())
+      return
+    }
     const arriving = this.inbox.arriving
     if (wire.unreadUnsafe() > 0 || wire.pausedUnsafe()) {
       // The handler is busy, not the peer late: what is missing may be waiting here.

@@ -172,6 +172,7 @@ export class Link {
           return this.#isReading
         },
         queuedUnsafe: () => {},
+        finishedUnsafe: () => {},
       })
       return this.#wire.pull.pipe(
         Effect.flatMap((chunks) => {

@@ -23,6 +23,8 @@ export interface Source {
 type Chunks = NonEmptyReadonlyArray<Uint8Array>
 type End = Effect.Effect<never, TransportError | Cause.Done>
 
+const fin: End = Cause.done()
+
 /**
  * What one wire has read.
  *
@@ -78,6 +80,10 @@ export class ReadQueue implements Arrived {
     return this.end !== undefined
   }
 
+  get finished(): boolean {
+    return this.end === fin
+  }
+
   /** Takes the bytes from another source from now on: the TLS socket in place of the raw one. */
   feedFrom(source: Source): void {
     this.source = source
@@ -85,6 +91,7 @@ export class ReadQueue implements Arrived {
 
   sieveWith(sieve: Sieve): void {
     this.sieve = sieve
+    if (this.finished) sieve.finishedUnsafe()
   }
 
   /** Shows one chunk to the sieve, and queues it unless that took it. */
@@ -125,7 +132,7 @@ export class ReadQueue implements Arrived {
 
   /** Records the peer's FIN: pulls end once the queue is empty. */
   finish(): void {
-    this.close(Cause.done())
+    this.close(fin)
   }
 
   /** Records a loss: pulls fail once the queue is empty. */
@@ -143,6 +150,7 @@ export class ReadQueue implements Arrived {
     if (this.end !== undefined) return
     this.end = end
     this.wake()
+    if (this.finished) this.sieve?.finishedUnsafe()
   }
 
   private wake(): void {

@@ -164,6 +164,8 @@ export interface Sieve {
   readonly takesUnsafe: (chunk: Uint8Array) => boolean
   /** Told of each chunk that is kept because nobody waited for it. Must not throw; may abort the wire. */
   readonly queuedUnsafe: (chunk: Uint8Array) => void
+  /** Told once of the peer's FIN, whether somebody waits or not. Must not throw. */
+  readonly finishedUnsafe: () => void
 }
 
 /** Why a connection ends, for wires that can carry it: a WebSocket's close code (1000, or 3000 to 4999) and its text. */
@@ -184,6 +186,8 @@ export interface Arrived {
   takeUnsafe(): NonEmptyReadonlyArray<Uint8Array> | undefined
   /** Whether no more will arrive: when all is taken, a pull tells how it ended. */
   readonly ended: boolean
+  /** Whether the peer has sent FIN: what waits here is its last. */
+  readonly finished: boolean
   /** Waits, where nothing is to be taken and nothing has ended, until that changes, and goes on with `next`. */
   wait<A, E>(next: Effect.Effect<A, E>): Effect.Effect<A, E>
   /**
@@ -193,7 +197,7 @@ export interface Arrived {
   wakeUnsafe(wake: () => void): void
   /**
    * From now on asks about each chunk that finds somebody waiting, and tells of each that does not. A chunk that is taken
-   * wakes nobody.
+   * wakes nobody. Tells at once of a FIN that has come.
    */
   sieveWith(sieve: Sieve): void
 }

@@ -221,6 +221,65 @@ describe("A frame", () => {
   )
 })
 
+describe("A peer that has sent FIN, and is not probed,", () => {
+  const infinite = { heartbeat: { interval: Duration.infinity, timeout: Duration.seconds(10) } }
+  const unprobed = {
+    "by a protocol without heartbeats": { protocol: { ...texts, heartbeat: "none" as const } },
+    "with an infinite interval": { protocol, settings: infinite },
+  }
+  const waiting = {
+    "has read it": (connection: Connection<string, string>) => Effect.andThen(reading(connection), Effect.never),
+    "reads nothing": () => Effect.never,
+  }
+  for (const [how, options] of Object.entries(unprobed)) {
+    for (const [which, handler] of Object.entries(waiting)) {
+      it.effect(`${how}, is waited for by a handler that ${which} for a minute without a word to it`, () =>
+        Effect.gen(function* () {
+          const { connection, peer } = yield* open(options, handler)
+          peer.wire.endUnsafe()
+          yield* pass(30_000)
+          assert.isUndefined(connection.sendUnsafe("still here"))
+          yield* pass(59_999)
+          assert.isTrue(connection.isOpen)
+          yield* pass(1)
+          assert.deepStrictEqual(yield* connection.closed, CloseReason.PeerClosed())
+        }),
+      )
+    }
+  }
+
+  it.effect("is waited for as long as something sent is on its way to it", () =>
+    Effect.gen(function* () {
+      const deadlines = { ...settings.deadlines, halfClosed: 3000 }
+      const { connection, peer } = yield* open(
+        { protocol, settings: { ...infinite, deadlines } },
+        waiting["has read it"],
+      )
+      peer.wire.endUnsafe()
+      peer.wire.stallUnsafe()
+      connection.sendUnsafe("x".repeat(50_000))
+      yield* pass(9999)
+      assert.isTrue(connection.isOpen)
+      peer.wire.unstallUnsafe()
+      yield* pass(3000)
+      assert.deepStrictEqual(yield* connection.closed, CloseReason.PeerClosed())
+    }),
+  )
+
+  it.effect("may have left pieces of a frame to a handler that reads them in time", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* open(
+        unprobed["by a protocol without heartbeats"],
+        (connection: Connection<string, string>) => Effect.andThen(Effect.sleep("59 seconds"), reading(connection)),
+      )
+      peer.write(frame("hello").subarray(0, 5))
+      peer.wire.endUnsafe()
+      yield* pass("59 seconds")
+      assert.strictEqual((yield* connection.closed)._tag, "Truncated")
+    }),
+  )
+})
+
 describe("Deadlines.layer", () => {
   it.effect("keeps the default of what is not given", () =>
     Effect.gen(function* () {
@@ -232,6 +291,7 @@ describe("Deadlines.layer", () => {
         frame: Duration.seconds(10),
         frameBytesPerSecond: 8192,
         writeStall: Duration.seconds(10),
+        halfClosed: Duration.minutes(1),
         goodbye: Duration.seconds(1),
       }
       assert.deepStrictEqual(

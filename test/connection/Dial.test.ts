@@ -310,11 +310,26 @@ describe("heartbeats", () => {
     }),
   )
 
-  it.effect("that cannot come after a FIN end the connection of a handler that waits for something else", () =>
+  it.effect(
+    "that cannot come after a FIN end the connection of a handler that has read it, a goodbye's time later",
+    () =>
+      Effect.gen(function* () {
+        const { options, peer } = yield* byHand
+        const waiting = ({ receive }: Connection<string, string>) => Effect.andThen(Effect.exit(receive), Effect.never)
+        const running = yield* Effect.forkScoped(Dial.run(options, waiting))
+        yield* settled
+        peer.wire.endUnsafe()
+        yield* pass(999)
+        assert.isUndefined(running.pollUnsafe())
+        yield* pass(1)
+        assert.deepStrictEqual(yield* Fiber.join(running), CloseReason.PeerClosed())
+      }),
+  )
+
+  it.effect("that cannot come after a FIN end the connection of a handler that does not read", () =>
     Effect.gen(function* () {
       const { options, peer } = yield* byHand
-      const waiting = ({ receive }: Connection<string, string>) => Effect.andThen(Effect.exit(receive), Effect.never)
-      const running = yield* Effect.forkScoped(Dial.run(options, waiting))
+      const running = yield* Effect.forkScoped(Dial.run(options, () => Effect.never))
       yield* settled
       peer.wire.endUnsafe()
       yield* pass("37 seconds")

@@ -240,6 +240,18 @@ describe("A heartbeat", () => {
     }),
   )
 
+  it.effect("does not end it either while the handler has not read on, and so not seen the FIN", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened(({ receive, send }) =>
+        Effect.andThen(receive, Effect.andThen(Effect.sleep("1 hour"), send("answer"))),
+      )
+      peer.wire.endUnsafe()
+      yield* pass("1 hour")
+      assert.strictEqual((yield* connection.closed)._tag, "Done")
+      assert.deepStrictEqual(peer.heard.slice(-2), ["answer", "bye Done"])
+    }),
+  )
+
   it.effect(
     "is sent behind the peer's FIN as well, an interval after the last one: a write shows whether it has gone",
     () =>

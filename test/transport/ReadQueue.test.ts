@@ -5,13 +5,14 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import { maxQueuedChunks, ReadQueue } from "../../src/transport/ReadQueue.ts"
+import { lostWith } from "../../src/transport/Transport.ts"
 
 const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values)
 
 /** A queue with a sieve that takes chunks of one zero, what it was asked about, and what it was told of. */
 const make = () => {
   const asked: Array<Uint8Array> = []
-  const told: Array<Uint8Array> = []
+  const told: Array<Uint8Array | "FIN"> = []
   const queue = new ReadQueue({ pause: () => undefined, resume: () => undefined }, 1024)
   queue.sieveWith({
     takesUnsafe: (chunk) => {
@@ -19,6 +20,7 @@ const make = () => {
       return chunk.length === 1 && chunk[0] === 0
     },
     queuedUnsafe: (chunk) => void told.push(chunk),
+    finishedUnsafe: () => void told.push("FIN"),
   })
   return { asked, queue, told }
 }
@@ -37,6 +39,20 @@ describe("A sieve", () => {
       assert.deepStrictEqual([asked, told], [[bytes(0), bytes(0), bytes(1)], []])
     }),
   )
+
+  it("is told of a FIN, once, also of one that had come, and of no failure", () => {
+    const { queue, told } = make()
+    queue.finish()
+    queue.fail(lostWith("ECONNRESET"))
+    assert.deepStrictEqual([told, queue.finished], [["FIN"], true])
+    const late = new ReadQueue({ pause: () => undefined, resume: () => undefined }, 1024)
+    late.finish()
+    late.sieveWith({ takesUnsafe: () => false, queuedUnsafe: () => {}, finishedUnsafe: () => void told.push("FIN") })
+    assert.deepStrictEqual(told, ["FIN", "FIN"])
+    const lost = make()
+    lost.queue.fail(lostWith("ECONNRESET"))
+    assert.deepStrictEqual([lost.told, lost.queue.finished, lost.queue.ended], [[], false, true])
+  })
 
   it.effect("is told while nobody waits, and not asked: what comes then stays in order", () =>
     Effect.gen(function* () {

@@ -213,6 +213,7 @@ describe("SharedRead", () => {
           return lent.length === 1
         },
         queuedUnsafe: () => {},
+        finishedUnsafe: () => {},
       })
       client.write("nobody waits")
       yield* until(() => server.receivedUnsafe() === 12)
