@@ -2,10 +2,12 @@
  * Several transports as one, so that a server listens in several places.
  * Opens no listener of its own: each keeps its own bounds, and a storm at one delays no other.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Arrivals } from "./Arrivals.ts"
-import { defaultAcceptBacklog, type Transport } from "./Transport.ts"
+import { defaultAcceptBacklog, Transport } from "./Transport.ts"
 
 /**
  * The transports together, as long as the scope is open: named and addressed like the first, closed with each, done when
@@ -38,6 +40,25 @@ export const make = (
       close: Effect.forEach(transports, ({ close }) => close, { discard: true }),
     }
   })
+
+/**
+ * A layer of several: the server below listens in each of their places. Fails as the first that fails, and listens nowhere
+ * then.
+ *
+ * ```ts
+ * Layer.provide(MergedTransport.layer(TcpTransport.layer({ port: 7000 }), WebSocketTransport.layer({ port: 7001 })))
+ * ```
+ */
+export const layer = <E, R>(
+  ...layers: readonly [Layer.Layer<Transport, E, R>, ...ReadonlyArray<Layer.Layer<Transport, E, R>>]
+): Layer.Layer<Transport, E, R> =>
+  Layer.effect(
+    Transport,
+    Effect.flatMap(
+      Effect.forEach(layers, (layer) => Effect.map(Layer.build(layer), Context.get(Transport))),
+      (transports) => make(transports),
+    ),
+  )
 
 /** Until nothing more arrives. Interruptible while it waits: wires that were taken are handed on, all of them. */
 const passOn = (accept: Transport["Service"]["accept"], arrivals: Arrivals) =>

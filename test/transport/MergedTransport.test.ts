@@ -1,11 +1,17 @@
 /** What several transports as one add to the contract: all of them are heard, and each closes for itself. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as SocketServer from "effect/socket/SocketServer"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import * as MergedTransport from "../../src/transport/MergedTransport.ts"
-import { hostOf, type TransportError } from "../../src/transport/Transport.ts"
-import { settled } from "../support/wires.ts"
+import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { hostOf, Transport, type TransportError } from "../../src/transport/Transport.ts"
+import { portOf, settled } from "../support/wires.ts"
 
 const merged = Effect.gen(function* () {
   const a = yield* MemoryTransport.make({ name: "a" })
@@ -29,6 +35,28 @@ describe("MergedTransport", () => {
           [`client ${from}`],
         )
       }
+    }),
+  )
+
+  it.live("is a layer of layers, with the requirements and the errors of each", () =>
+    Effect.gen(function* () {
+      const taken = yield* TcpTransport.make({ port: 0 })
+      const tcp = TcpTransport.layer({ port: 0 })
+      const socketServer = Layer.succeed(SocketServer.SocketServer, {
+        address: NetAddress.unixPathAddress("/run/elsewhere"),
+        run: () => Effect.never,
+      })
+      const both = MergedTransport.layer(tcp, SocketServerTransport.layer()).pipe(Layer.provide(socketServer))
+      const transport = yield* Effect.map(Layer.build(both), Context.get(Transport))
+      assert.deepStrictEqual(
+        [transport.name, transport.others],
+        ["tcp", [{ name: "socket-server", address: { _tag: "Unix", path: "/run/elsewhere" } }]],
+      )
+      yield* TcpTransport.dial({ host: "127.0.0.1", port: portOf(transport.address) })
+      assert.lengthOf(yield* transport.accept, 1)
+      const inUse = MergedTransport.layer(tcp, TcpTransport.layer({ port: portOf(taken.address) }))
+      const error = yield* Effect.flip(Layer.build(inUse))
+      assert.deepInclude(error.reason, { _tag: "ListenFailed", code: "EADDRINUSE" })
     }),
   )
 
