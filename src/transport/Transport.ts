@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
+import * as TlsFailure from "./TlsFailure.ts"
 
 /** Where a peer connects from, or where a listener is bound. */
 export type Address =
@@ -87,7 +88,7 @@ export class AcceptFailed extends Data.TaggedError("AcceptFailed")<{
 
 /**
  * The handshake failed, or was not finished within its deadline (`code` is then `ERR_TLS_HANDSHAKE_TIMEOUT` or
- * `WS_ERR_HANDSHAKE_TIMEOUT`).
+ * `WS_ERR_HANDSHAKE_TIMEOUT`). The message says in words what is wrong with whose certificate.
  */
 export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   /** Whose handshake. Default: `TLS`. */
@@ -96,7 +97,7 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `${this.of ?? "TLS"} handshake failed: ${this.code}`
+    return `${this.of ?? "TLS"} handshake failed: ${TlsFailure.format(this.code, this.cause)}`
   }
 }
 
@@ -121,7 +122,7 @@ export class WireLost extends Data.TaggedError("WireLost")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `connection lost: ${this.code}`
+    return `connection lost: ${TlsFailure.format(this.code, this.cause)}`
   }
 }
 

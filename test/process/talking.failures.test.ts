@@ -208,7 +208,10 @@ describe("every way to a gateway", () => {
     assert.deepStrictEqual(await run(["pub", "a", "1", "--url", unix.address]), printed("a 1\n"))
     assert.deepStrictEqual(
       await run(["pub", "a", "3", "--url", `tls://${tls.address}`]),
-      failed(3, `no connection to tls://${tls.address}: TLS handshake failed: UNABLE_TO_VERIFY_LEAF_SIGNATURE`),
+      failed(
+        3,
+        `no connection to tls://${tls.address}: TLS handshake failed: the issuer of the other side's certificate is not known here: give its certificate as an authority to trust, or let the other side send those in between (UNABLE_TO_VERIFY_LEAF_SIGNATURE)`,
+      ),
     )
   })
 })

@@ -6,7 +6,7 @@ import * as Crypto from "node:crypto"
 import * as Tls from "node:tls"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
-import type { TransportError } from "../../src/transport/Transport.ts"
+import { HandshakeFailed, type TransportError } from "../../src/transport/Transport.ts"
 import { makeCertificates } from "../support/certificates.ts"
 import { acceptOne, lossOf, pattern, portOf, rawClient, readBytes, turn, writeAll } from "../support/wires.ts"
 
@@ -197,13 +197,47 @@ describe("TlsTransport", () => {
           dial(port, { servername: "elsewhere.example" }),
           dial(silent, { timeout: "30 millis" }),
         ],
-        (dialling) => Effect.map(Effect.flip(dialling), summary),
+        (dialling) => Effect.flip(dialling),
       )
-      assert.deepStrictEqual(failures, [
+      assert.deepStrictEqual(failures.map(summary), [
         ["HandshakeFailed", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
         ["HandshakeFailed", "ERR_TLS_CERT_ALTNAME_INVALID"],
         ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"],
       ])
+      assert.deepStrictEqual(
+        failures.map(({ message }) => message),
+        [
+          "TLS handshake failed: the issuer of the other side's certificate is not known here: give its certificate as an authority to trust, or let the other side send those in between (UNABLE_TO_VERIFY_LEAF_SIGNATURE)",
+          "TLS handshake failed: the other side's certificate is for DNS:localhost, IP Address:127.0.0.1, not for elsewhere.example: dial a name that it has, or say which to expect (ERR_TLS_CERT_ALTNAME_INVALID)",
+          "TLS handshake failed: the other side did not finish in time (ERR_TLS_HANDSHAKE_TIMEOUT)",
+        ],
+      )
     }),
   )
+
+  it.live("tells in words of a certificate that nobody else has signed, and of one that is asked for", () =>
+    Effect.gen(function* () {
+      const selfSigned = portOf((yield* listen(stranger)).address)
+      const refused = yield* Effect.flip(dial(selfSigned))
+      assert.strictEqual(
+        refused.message,
+        "TLS handshake failed: the other side has signed its certificate itself: give that certificate as an authority to trust, if it is the right one (DEPTH_ZERO_SELF_SIGNED_CERT)",
+      )
+      const mutual = yield* listen({ clientCa: ca })
+      yield* Effect.exit(dial(portOf(mutual.address)))
+      const [wire] = yield* mutual.accept
+      assert.strictEqual(
+        (yield* Effect.flip(wire.opened)).message,
+        "TLS handshake failed: the client has shown no certificate, and has to (ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE)",
+      )
+    }),
+  )
+
+  it("leaves a code that it has no words for as it is", () => {
+    const messages = ["CERT_HAS_EXPIRED", "ECONNRESET"].map((code) => new HandshakeFailed({ code }).message)
+    assert.deepStrictEqual(messages, [
+      "TLS handshake failed: the other side's certificate has expired: it needs a new one, unless the clock of this machine is wrong (CERT_HAS_EXPIRED)",
+      "TLS handshake failed: ECONNRESET",
+    ])
+  })
 })
