@@ -137,6 +137,23 @@ describe("names", () => {
     refuse("a log line", code.filter(isIn("frame", "codec", "connection")).filter(isLog))
   })
 
+  it("what may be left out of options may be undefined as well, except in programs of our own", () => {
+    const programs = ["cli", "load", "conformance"]
+    const isProgram = (file: string) => programs.includes(roomOf(file)) || file.startsWith("gateway/config/")
+    const narrow = written
+      .filter((file) => !isProgram(file))
+      .flatMap((file) => {
+        let isOptions = false
+        return linesOf(file).filter(({ text }) => {
+          if (/interface \w*Options\b|\boptions\??: .*\{/.test(text)) isOptions = true
+          const isNarrow = isOptions && /\w\?: (?!.*\| undefined)/.test(text.replace(/^.*\boptions\?: /, ""))
+          if (/^ *\}/.test(text) || /\boptions\??: .*\}/.test(text)) isOptions = false
+          return isNarrow
+        })
+      })
+    refuse("takes no undefined", narrow.filter(isCode))
+  })
+
   it("no module has state", () => {
     refuse(
       "module state",

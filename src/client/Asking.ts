@@ -22,7 +22,7 @@ export interface Options {
   /** How long the answer may take; then the outcome is unknown. */
   readonly timeout: Duration.Input
   /** What to say when nobody waits any more, by interruption or deadline. */
-  readonly abandon?: (id: number) => Outbound
+  readonly abandon?: ((id: number) => Outbound) | undefined
 }
 
 /** The questions of one client, over all its connections. */

@@ -30,16 +30,16 @@ type Answer<A> = Effect.Effect<A, ClientError.ClientError>
 /** What to read of a channel's history. */
 export interface HistoryOptions {
   /** Publications after this one, or with `reverse` before it. Default: all. */
-  readonly since?: Position
+  readonly since?: Position | undefined
   /** Default 100, at most 1000. */
-  readonly limit?: number
+  readonly limit?: number | undefined
   /** Newest first. Default: false. */
-  readonly reverse?: boolean
+  readonly reverse?: boolean | undefined
 }
 
 /** How long an answer may take. */
 export interface AnswerOptions {
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -124,10 +124,16 @@ export const make = (options: Core.Options): Effect.Effect<Client["Service"], Cl
             { interruptible: true },
           ).pipe(Effect.asVoid),
         ),
-      history: (channel, { timeout: limit = timeout, ...options } = {}) =>
-        Effect.flatMap(line.current, (link) =>
-          asking.ask(link, "history", (id) => ({ type: "history", id, channel, ...options }), { timeout: limit }),
-        ),
+      history: (channel, { limit, reverse, since, timeout: patience = timeout } = {}) => {
+        const range = {
+          ...(since !== undefined && { since }),
+          ...(limit !== undefined && { limit }),
+          ...(reverse !== undefined && { reverse }),
+        }
+        return Effect.flatMap(line.current, (link) =>
+          asking.ask(link, "history", (id) => ({ type: "history", id, channel, ...range }), { timeout: patience }),
+        )
+      },
       presence: (channel, options) =>
         Effect.flatMap(line.current, (link) =>
           asking.ask(link, "presence", (id) => ({ type: "presence", id, channel }), {

@@ -22,15 +22,15 @@ import * as Publishing from "./Publishing.ts"
 /** What a pool can be told, beside what each of its clients is. */
 export interface Options extends Omit<Client.Options, "offlineQueue" | "reconnect"> {
   /** Connections that are kept open. Default: 1. */
-  readonly min?: number
+  readonly min?: number | undefined
   /** Connections at the most, at least 1; it comes before `min`. Default: 4. */
-  readonly max?: number
+  readonly max?: number | undefined
   /** Calls that share a connection at a time; where all have so many, there is another one. At least 1. Default: 64. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** How long a connection beyond `min` may be idle; it may be twice that. Default: 60 s. */
-  readonly timeToLive?: Duration.Input
+  readonly timeToLive?: Duration.Input | undefined
   /** Calls that may wait for a connection; more fail with `Busy`. Default: 1 000. */
-  readonly maxWaiting?: number
+  readonly maxWaiting?: number | undefined
 }
 
 /** Connections, and what they are given to do. */
@@ -63,7 +63,13 @@ interface Seat {
  * waited for.
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { concurrency, max, maxWaiting, min, timeToLive } = { ...defaults, ...options }
+  const {
+    concurrency = defaults.concurrency,
+    max = defaults.max,
+    maxWaiting = defaults.maxWaiting,
+    min = defaults.min,
+    timeToLive = defaults.timeToLive,
+  } = options
   // With less every call would wait for ever.
   if (!(max >= 1)) return yield* Effect.die(new RangeError(`max is ${max}, it must be at least 1`))
   if (!(concurrency >= 1)) {

@@ -31,21 +31,21 @@ export interface Options {
   /** How to reach the gateway; of several the next one is taken when one fails, or sends elsewhere. */
   readonly dial: Reconnect.Dialers
   /** What bodies are written in: Protobuf carries bytes as they are, JSON in base64. Default: `json`. */
-  readonly encoding?: Subprotocol.Encoding
+  readonly encoding?: Subprotocol.Encoding | undefined
   /** A token, or how to have one: then it is had anew for every connection, and before it expires. */
-  readonly token?: string | Effect.Effect<string, unknown>
+  readonly token?: string | Effect.Effect<string, unknown> | undefined
   /** Who this is, for the gateway's log. */
-  readonly client?: { readonly name: string; readonly version: string }
+  readonly client?: { readonly name: string; readonly version: string } | undefined
   /** How long answers may take, where nothing else is said. Default: 10 s. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
   /** How long dialling may take, and then the answer to `connect`. Default: 10 s each. */
-  readonly connectTimeout?: Duration.Input
+  readonly connectTimeout?: Duration.Input | undefined
   /** Whether a connection that is lost is made again. Default: true; otherwise it is the end of the client. */
-  readonly reconnect?: boolean
+  readonly reconnect?: boolean | undefined
   /** Messages that may wait while there is no connection. Default: 0, they fail with `Offline`. */
-  readonly offlineQueue?: number
+  readonly offlineQueue?: number | undefined
   /** Attempts at the first connection, after which the client has ended. Default: as many as it takes. */
-  readonly firstAttempts?: number
+  readonly firstAttempts?: number | undefined
 }
 
 /** How long answers, and connecting, may take. */

@@ -26,7 +26,7 @@ export { ServiceError } from "./Serving.ts"
 
 /** As `Client.Options`; the token may come from a function of the application's. */
 export type Options = Omit<Client.Options, "token"> & {
-  readonly token?: Promised.Token
+  readonly token?: Promised.Token | undefined
 }
 
 /** A client at work, until it is closed. */

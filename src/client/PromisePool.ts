@@ -12,7 +12,7 @@ import * as ClientPool from "./ClientPool.ts"
 import * as Promised from "./Promised.ts"
 
 /** As `ClientPool.Options`; the token may come from a function of the application's. */
-export type PoolOptions = Omit<ClientPool.Options, "token"> & { readonly token?: Promised.Token }
+export type PoolOptions = Omit<ClientPool.Options, "token"> & { readonly token?: Promised.Token | undefined }
 
 /** A pool at work, until it is closed. */
 export interface PromisePool extends Promised.Calls {

@@ -12,7 +12,7 @@ import type * as Publishing from "./Publishing.ts"
 /** What goes with a message whose answer is waited for. */
 export interface Abortable {
   /** Gives up: the promise is rejected, and a responder is told. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A token, or a function of the application's that gives one. */

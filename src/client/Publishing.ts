@@ -22,13 +22,13 @@ export const retryMs = 500
 /** What goes with a publication. */
 export interface Options {
   /** At most 64 bytes. The gateway takes a publication once for each key, channel and user; only then it is repeated. */
-  readonly key?: string
+  readonly key?: string | undefined
   /** At most 16, of 1 KiB together. */
-  readonly tags?: { readonly [name: string]: string }
+  readonly tags?: { readonly [name: string]: string } | undefined
   /** Whether this client hears it, if it subscribes. Default: true. */
-  readonly echo?: boolean
+  readonly echo?: boolean | undefined
   /** Then the outcome is unknown. Default: `defaultTimeout`; never more than `maxTimeout`. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
 }
 
 /** A publication that was accepted. */

@@ -27,16 +27,16 @@ export type Item = Joined | Publication | Gap | PresenceChanged
 /** What is wanted of a channel. */
 export interface Options {
   /** Where to go on from, such as one that was stored. Default: from now on. */
-  readonly position?: Position
+  readonly position?: Position | undefined
   /**
    * `stream` (default): every publication. `latest`: the last one, and then each. `live`: from now on, and again so after
    * a reconnect, whatever was missed.
    */
-  readonly mode?: "stream" | "latest" | "live"
+  readonly mode?: "stream" | "latest" | "live" | undefined
   /** Whether to be listed as present, and told of others (`presenceChanged`). Default: false. */
-  readonly presence?: boolean
+  readonly presence?: boolean | undefined
   /** Items that may wait for the reader before the connection stops reading. Default: `defaultBuffer`. */
-  readonly buffer?: number
+  readonly buffer?: number | undefined
 }
 
 /** Items that may wait for a reader. */

@@ -14,7 +14,7 @@ export interface Options {
    * position, for a fifth fewer bytes and a quarter less time in decoding, and every body begins with a hash of the
    * layout that refuses peers of another version. Default: `evolvable`.
    */
-  readonly peers?: "evolvable" | "identical"
+  readonly peers?: "evolvable" | "identical" | undefined
 }
 
 /**

@@ -16,7 +16,7 @@ export const defaultMaxDepth = 64
 /** What a JSON codec can be told. */
 export interface Options {
   /** How many arrays and objects may stand in each other: `[]` is 1 deep. Default: `defaultMaxDepth`. */
-  readonly maxDepth?: number
+  readonly maxDepth?: number | undefined
 }
 
 /**

@@ -48,13 +48,13 @@ export const Deadlines = Context.Reference<Deadlines>("longline/connection/Deadl
 
 /** Deadlines as a layer; what is not given keeps its default. */
 export const layer = (options: {
-  readonly firstFrame?: Duration.Input
-  readonly firstMessage?: Duration.Input
-  readonly frame?: Duration.Input
-  readonly frameBytesPerSecond?: number
-  readonly writeStall?: Duration.Input
-  readonly halfClosed?: Duration.Input
-  readonly goodbye?: Duration.Input
+  readonly firstFrame?: Duration.Input | undefined
+  readonly firstMessage?: Duration.Input | undefined
+  readonly frame?: Duration.Input | undefined
+  readonly frameBytesPerSecond?: number | undefined
+  readonly writeStall?: Duration.Input | undefined
+  readonly halfClosed?: Duration.Input | undefined
+  readonly goodbye?: Duration.Input | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(Deadlines, {
     firstFrame: Duration.fromInputUnsafe(options.firstFrame ?? defaults.firstFrame),

@@ -28,7 +28,7 @@ export interface Options<In, Out> {
   readonly protocol: Protocol.Protocol<In, Out>
   readonly dial: Dialer
   /** How long dialling may take. Default: `defaultTimeout`. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
 }
 
 /** How long dialling may take, handshakes included. */

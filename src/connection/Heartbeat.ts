@@ -39,8 +39,8 @@ export const HeartbeatSettings = Context.Reference<HeartbeatSettings>("longline/
 
 /** Heartbeats as a layer; what is not given keeps its default (25 s, 10 s). */
 export const layer = (options: {
-  readonly interval?: Duration.Input
-  readonly timeout?: Duration.Input
+  readonly interval?: Duration.Input | undefined
+  readonly timeout?: Duration.Input | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(HeartbeatSettings, {
     interval: Duration.fromInputUnsafe(options.interval ?? defaultHeartbeatInterval),

@@ -42,7 +42,10 @@ export const OutboxLimits = Context.Reference<OutboxLimits>("longline/connection
 })
 
 /** The bounds as a layer; what is not given keeps its default. */
-export const layer = (options: { readonly maxBytes?: number; readonly maxAge?: Duration.Input }): Layer.Layer<never> =>
+export const layer = (options: {
+  readonly maxBytes?: number | undefined
+  readonly maxAge?: Duration.Input | undefined
+}): Layer.Layer<never> =>
   Layer.succeed(OutboxLimits, {
     ...Limit.checkedUnsafe({ maxBytes: options.maxBytes ?? defaultMaxOutboxBytes }),
     maxAge: Duration.fromInputUnsafe(options.maxAge ?? defaultMaxOutboxAge),

@@ -53,16 +53,16 @@ export interface Protocol<out In, in out Out> {
 export interface Options<Goodbye, Notice = Goodbye> {
   readonly name: string
   /** Default: `FrameLayout.u32`, a 4-byte big-endian length that counts the body, at most 64 KiB. */
-  readonly layout?: FrameLayout.FrameLayout
+  readonly layout?: FrameLayout.FrameLayout | undefined
   /** The limit for frames to the peer, in body bytes. Default: the same as for frames from it. */
-  readonly maxOutboundFrameBytes?: number
+  readonly maxOutboundFrameBytes?: number | undefined
   /** Default: `empty`, unless no frame of the layout can be empty: then `none`, and `empty` is a RangeError. */
-  readonly heartbeat?: "empty" | "none"
+  readonly heartbeat?: "empty" | "none" | undefined
   /**
    * The peer says the first thing: where the wire needs no handshake, the handler runs when bytes have come or the peer has
    * left, within the deadlines of the first frame. A peer that has said nothing yet then costs no fiber. Default: false.
    */
-  readonly peerBegins?: boolean
+  readonly peerBegins?: boolean | undefined
   readonly goodbye?: (reason: CloseReason) => Goodbye | undefined
   readonly farewell?: (reason: CloseReason) => Farewell | undefined
   readonly draining?: (grace: Duration.Duration) => Notice | undefined
@@ -99,8 +99,8 @@ export const make = <In, Out, const Goodbye extends Out = Out, const Notice exte
 export const fromCodec = <In, Out, const Goodbye extends Out = Out, const Notice extends Out = Out>(
   options: Options<Goodbye, Notice> & {
     readonly codec: Codec<In, Out>
-    readonly codecFor?: (firstBody: Uint8Array) => Codec<NoInfer<In>, NoInfer<Out>>
-    readonly subprotocols?: Readonly<Record<string, Codec<NoInfer<In>, NoInfer<Out>>>>
+    readonly codecFor?: ((firstBody: Uint8Array) => Codec<NoInfer<In>, NoInfer<Out>>) | undefined
+    readonly subprotocols?: Readonly<Record<string, Codec<NoInfer<In>, NoInfer<Out>>>> | undefined
   },
 ): Protocol<In, Out> => {
   const inboundLayout = options.layout ?? FrameLayout.u32

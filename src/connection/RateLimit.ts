@@ -33,10 +33,10 @@ export const RateLimit = Context.Reference<RateLimit>("longline/connection/RateL
 
 /** Limits as a layer; what is not given is not limited. */
 export const layer = (options: {
-  readonly framesPerSecond?: number
-  readonly bytesPerSecond?: number
-  readonly heartbeatsPerSecond?: number
-  readonly onExceeded?: OnExceeded
+  readonly framesPerSecond?: number | undefined
+  readonly bytesPerSecond?: number | undefined
+  readonly heartbeatsPerSecond?: number | undefined
+  readonly onExceeded?: OnExceeded | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(RateLimit, {
     ...Limit.checkedUnsafe({

@@ -43,9 +43,9 @@ export const { Connected, Connecting, Disconnected } = Data.taggedEnum<Event>()
 export interface Options<In, Out> extends Omit<Dial.Options<In, Out>, "dial"> {
   readonly dial: Dialers
   /** Default: `advise`. */
-  readonly advise?: (ended: Ended) => Advice
+  readonly advise?: ((ended: Ended) => Advice) | undefined
   /** Told of each event, which waits for it. */
-  readonly onEvent?: (event: Event) => Effect.Effect<void>
+  readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
 }
 
 /**

@@ -64,9 +64,9 @@ export interface FrameDecoder {
 /** What tests need to turn: the defaults are meant for everybody. */
 export interface Options {
   /** The least to allocate for a frame in pieces, unless the whole frame is smaller. Default `defaultInitialBufferBytes`. */
-  readonly initialBufferBytes?: number
+  readonly initialBufferBytes?: number | undefined
   /** Default: uninitialized memory, of which no byte is delivered before it is written. */
-  readonly allocate?: (bytes: number) => Uint8Array
+  readonly allocate?: ((bytes: number) => Uint8Array) | undefined
 }
 
 /** The least to allocate for a frame that comes in pieces: small frames are then copied once. */

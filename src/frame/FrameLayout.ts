@@ -39,19 +39,19 @@ export interface FrameLayout {
 /** The settings of a layout. A `FrameLayout` is one too: `make({ ...layout, maxFrameBytes })`. */
 export interface Options {
   /** Default 4. */
-  readonly width?: Width
+  readonly width?: Width | undefined
   /** Default `"big"`. */
-  readonly byteOrder?: "big" | "little"
+  readonly byteOrder?: "big" | "little" | undefined
   /** Default 0, at most `maxLengthOffset`. */
-  readonly lengthOffset?: number
+  readonly lengthOffset?: number | undefined
   /** Default 0. */
-  readonly adjustment?: number
+  readonly adjustment?: number | undefined
   /** Default `"header"`; `lengthOffset + width` means the same. Or 0 to `lengthOffset`: the length is then delivered. */
-  readonly strip?: "header" | number
+  readonly strip?: "header" | number | undefined
   /** Default zeros. */
-  readonly prefix?: Uint8Array
+  readonly prefix?: Uint8Array | undefined
   /** Default `defaultMaxFrameBytes`, or what the length can express if that is less. */
-  readonly maxFrameBytes?: number
+  readonly maxFrameBytes?: number | undefined
 }
 
 /** Settings that contradict each other or themselves: a mistake of the program, not of a peer. */

@@ -99,11 +99,11 @@ export interface Options<Encoded> {
   /** Called once for each publication that somebody hears, however many they are. */
   readonly encode: (publication: Server.Publication) => Encoded
   /** Default: `defaultMaxChannels`. */
-  readonly maxChannels?: number
+  readonly maxChannels?: number | undefined
   /** Default: `defaultMaxReads`. */
-  readonly maxReads?: number
+  readonly maxReads?: number | undefined
   /** Default: `defaultEngineTimeoutMs`. */
-  readonly engineTimeoutMs?: number
+  readonly engineTimeoutMs?: number | undefined
 }
 
 /** Starts with no channel. The scope ends what the engine was asked for. */

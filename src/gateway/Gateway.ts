@@ -64,29 +64,29 @@ export const subprotocols = Subprotocol.kinds
 /** What a gateway can be told. */
 export interface Options {
   /** Default: 10 s. */
-  readonly connectTimeout?: Duration.Input
+  readonly connectTimeout?: Duration.Input | undefined
   /** Default: 1 000. */
-  readonly commandsPerSecond?: number
+  readonly commandsPerSecond?: number | undefined
   /** How long a session is kept without a connection. Default: 60 s. */
-  readonly sessionTtl?: Duration.Input
+  readonly sessionTtl?: Duration.Input | undefined
   /** Sessions kept without a connection. Default: 100 000. */
-  readonly maxKeptSessions?: number
+  readonly maxKeptSessions?: number | undefined
   /** Subscriptions of one client. Default: 1 000. */
-  readonly maxSubscriptions?: number
+  readonly maxSubscriptions?: number | undefined
   /** Services of one client. Default: 1 000. */
-  readonly maxServices?: number
+  readonly maxServices?: number | undefined
   /** Requests of one client that wait for an answer, and requests that one responder is given. Default: 1 000. */
-  readonly maxRequests?: number
+  readonly maxRequests?: number | undefined
   /** Channels with subscribers. Default: 1 000 000. */
-  readonly maxSubscribedChannels?: number
+  readonly maxSubscribedChannels?: number | undefined
   /** Members of all channels together. Default: 1 000 000. */
-  readonly maxPresenceMembers?: number
+  readonly maxPresenceMembers?: number | undefined
   /** Reads for recovery under way. Default: 1 000. */
-  readonly maxReads?: number
+  readonly maxReads?: number | undefined
   /** Whether to publish in `$sys:connections` who connects and who has gone. Default: false. */
-  readonly journal?: boolean
+  readonly journal?: boolean | undefined
   /** How long the engine may take to attach or to read, in milliseconds. Default: 5 000. */
-  readonly engineTimeoutMs?: number
+  readonly engineTimeoutMs?: number | undefined
   /** What clients are told the server is. */
   readonly server: { readonly name: string; readonly version: string }
 }

@@ -69,7 +69,7 @@ export interface Options<Encoded> {
   readonly monotonic: () => number
   readonly encode: (message: PresenceChanged) => Encoded
   /** Default: `defaultMaxMembers`. */
-  readonly maxMembers?: number
+  readonly maxMembers?: number | undefined
 }
 
 interface Channel<Encoded> {

@@ -94,13 +94,13 @@ export interface Options {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
   /** Default: `defaultMaxOpenRequests`. */
-  readonly maxOpenRequests?: number
+  readonly maxOpenRequests?: number | undefined
   /** Default: `defaultMaxInFlight`. */
-  readonly maxInFlight?: number
+  readonly maxInFlight?: number | undefined
   /** Default: `defaultMaxServices`. */
-  readonly maxServices?: number
+  readonly maxServices?: number | undefined
   /** The last id that a responder is sent before the ids begin again at 1. Default: `Fields.maxId`. */
-  readonly maxId?: number
+  readonly maxId?: number | undefined
 }
 
 /**

@@ -63,9 +63,9 @@ export interface Options {
   readonly now: () => number
   readonly random: RandomText
   /** Default: `defaultTtlMs`. 0 keeps none. */
-  readonly ttlMs?: number
+  readonly ttlMs?: number | undefined
   /** Default: `defaultMaxKeptSessions`. */
-  readonly maxKept?: number
+  readonly maxKept?: number | undefined
 }
 
 /** In the queue exactly while nobody holds it. */

@@ -28,11 +28,11 @@ export interface Options {
   /** How to reach the server; of several the next one is taken when one fails, or leaves. */
   readonly dial: Reconnect.Dialers
   /** The limit for bodies, both ways. Default: 1 MiB. A longer call fails, and is not sent. */
-  readonly maxFrameBytes?: number
+  readonly maxFrameBytes?: number | undefined
   /** How long dialling may take. Default: 10 s. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
   /** Told what happens to the connection. */
-  readonly onEvent?: (event: Reconnect.Event) => Effect.Effect<void>
+  readonly onEvent?: ((event: Reconnect.Event) => Effect.Effect<void>) | undefined
 }
 
 /**

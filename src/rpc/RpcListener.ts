@@ -34,9 +34,9 @@ export const defaultMaxCalls = 1_000
 /** What a listener can be told, beside what `RpcServer.make` can. */
 export interface Options extends Omit<NonNullable<Parameters<typeof RpcServer.make>[1]>, "onDisconnect"> {
   /** The limit for bodies, both ways. Default: 1 MiB. A longer answer becomes a defect of its call. */
-  readonly maxFrameBytes?: number
+  readonly maxFrameBytes?: number | undefined
   /** Calls of one connection at the same time; one more ends as a defect. Default: 1000. */
-  readonly maxCalls?: number
+  readonly maxCalls?: number | undefined
 }
 
 /** What serving a group needs. */

@@ -35,9 +35,9 @@ export const AdmissionLimits = Context.Reference<AdmissionLimits>("longline/serv
 
 /** Limits as a layer; what is not given keeps its default (10 000, 1 000, 5 000). `Infinity` switches one off. */
 export const layer = (options: {
-  readonly maxConnections?: number
-  readonly maxConnectionsPerAddress?: number
-  readonly acceptsPerSecond?: number
+  readonly maxConnections?: number | undefined
+  readonly maxConnectionsPerAddress?: number | undefined
+  readonly acceptsPerSecond?: number | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(
     AdmissionLimits,

@@ -37,9 +37,9 @@ export const DrainSettings = Context.Reference<DrainSettings>("longline/server/D
 
 /** Drain settings as a layer; what is not given keeps its default. */
 export const layer = (options: {
-  readonly grace?: Duration.Input
-  readonly timeout?: Duration.Input
-  readonly forced?: Effect.Effect<void>
+  readonly grace?: Duration.Input | undefined
+  readonly timeout?: Duration.Input | undefined
+  readonly forced?: Effect.Effect<void> | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(DrainSettings, {
     grace: Duration.fromInputUnsafe(options.grace ?? Duration.zero),

@@ -41,11 +41,11 @@ export const defaultCheckInterval = Duration.seconds(1)
 /** What a budget can be told. `Infinity` switches a limit off. */
 export interface Options {
   /** Default: 256 MiB. */
-  readonly maxBufferedBytes?: number
+  readonly maxBufferedBytes?: number | undefined
   /** From 0 to 1. Default: 0.9. */
-  readonly maxMemoryShare?: number
+  readonly maxMemoryShare?: number | undefined
   /** Default: 1 s. */
-  readonly checkInterval?: Duration.Input
+  readonly checkInterval?: Duration.Input | undefined
 }
 
 /** Somebody who holds bytes, and can let go of them. */

@@ -19,7 +19,10 @@ export interface Group<in Out> {
    * Sends to every member, except one. Never waits: a member that is too slow is closed for itself. A codec that refuses
    * the message ends the broadcast: where peers may choose, those before who speak another have got it.
    */
-  readonly broadcast: (message: Out, options?: { readonly except?: Connection<unknown, never> }) => Broadcast
+  readonly broadcast: (
+    message: Out,
+    options?: { readonly except?: Connection<unknown, never> | undefined },
+  ) => Broadcast
 }
 
 /** The connections of one server, as its handlers see them. */

@@ -49,7 +49,7 @@ export interface Options extends Bounds {
   readonly maxMessageBytes: number
   readonly side: "server" | "client"
   /** Begins the upgrade on a socket whose TLS handshake is done. */
-  readonly upgradeUnsafe?: (socket: Tls.TLSSocket, wire: WebSocketWire) => void
+  readonly upgradeUnsafe?: ((socket: Tls.TLSSocket, wire: WebSocketWire) => void) | undefined
 }
 
 /** What stands for a close frame without a code. */

@@ -80,6 +80,20 @@ describe("a pool", () => {
     }),
   )
 
+  it.effect("takes undefined for the default of whatever it may be told", () =>
+    Effect.gen(function* () {
+      const { dial } = yield* network()
+      const nothing = { min: undefined, max: undefined, concurrency: undefined, maxWaiting: undefined }
+      const pool = yield* ClientPool.make({ dial, ...nothing, timeToLive: undefined, timeout: undefined })
+      yield* pool.publish("a", 1, { key: undefined, tags: undefined })
+      const { publications } = yield* pool.history("a", { since: undefined, limit: undefined, reverse: undefined })
+      assert.deepStrictEqual(
+        publications.map(({ data }) => data),
+        [1],
+      )
+    }),
+  )
+
   for (const [name, options] of [
     ["max", { max: 0 }],
     ["max", { max: NaN }],

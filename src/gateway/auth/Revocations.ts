@@ -70,7 +70,7 @@ export interface Options {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Default: `defaultMaxRevocations`. */
-  readonly max?: number
+  readonly max?: number | undefined
 }
 
 /** A revocation in force: it is in its map and in the queue, or in neither. */
@@ -140,7 +140,7 @@ export const make = ({ now, max = defaultMaxRevocations }: Options): Revocations
 }
 
 /** No revocation at first. */
-export const layer = (options?: { readonly max?: number }): Layer.Layer<Revocations> =>
+export const layer = (options?: { readonly max?: number | undefined }): Layer.Layer<Revocations> =>
   Layer.effect(
     Revocations,
     Effect.map(Clock.Clock, (clock) => make({ now: () => clock.currentTimeMillisUnsafe(), ...options })),

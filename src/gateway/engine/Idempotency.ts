@@ -44,9 +44,9 @@ export interface Idempotency {
 /** Starts with no key. */
 export const make = (options?: {
   /** Default: `defaultWindowMs`. */
-  readonly windowMs?: number
+  readonly windowMs?: number | undefined
   /** Default: `defaultMaxKeys`. */
-  readonly maxKeys?: number
+  readonly maxKeys?: number | undefined
 }): Idempotency => {
   const windowMs = options?.windowMs ?? defaultWindowMs
   const maxKeys = options?.maxKeys ?? defaultMaxKeys

@@ -24,19 +24,19 @@ export interface Options {
   /** Made if it does not exist. */
   readonly directory: string
   /** Default: `always`. */
-  readonly sync?: LmdbStore.Sync
+  readonly sync?: LmdbStore.Sync | undefined
   /** What is kept of a channel, asked when it comes to hand. */
   readonly retention: (channel: string) => Retention
   /** Default: `MemoryEngine.defaultMaxChannels`. */
-  readonly maxChannels?: number
+  readonly maxChannels?: number | undefined
   /** Default: `MemoryEngine.defaultPositionTtl`. Longer than keys are remembered. */
-  readonly positionTtl?: Duration.Input
+  readonly positionTtl?: Duration.Input | undefined
   /** Limits of the keys remembered. */
-  readonly keys?: Parameters<typeof Idempotency.make>[0]
+  readonly keys?: Parameters<typeof Idempotency.make>[0] | undefined
   /** Publications in the log before they are put in their places. Default: `LmdbLog.defaultMaxLogged`. */
-  readonly maxLogged?: number
+  readonly maxLogged?: number | undefined
   /** Free bytes of the disk below which nothing is published. Default: `LmdbStore.defaultReserveBytes`. */
-  readonly reserveBytes?: number
+  readonly reserveBytes?: number | undefined
 }
 
 /** How long the end waits for what was not written yet. */

@@ -42,13 +42,13 @@ export interface Options {
   /** What is kept of a channel, asked when it is published to for the first time. */
   readonly retention: (channel: string) => Retention
   /** Of all publications kept. Default: `MemoryHistory.defaultMaxBytes`. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /** Default: `defaultMaxChannels`. */
-  readonly maxChannels?: number
+  readonly maxChannels?: number | undefined
   /** Default: `defaultPositionTtl`. Longer than keys are remembered. */
-  readonly positionTtl?: Duration.Input
+  readonly positionTtl?: Duration.Input | undefined
   /** Limits of the keys remembered. */
-  readonly keys?: Parameters<typeof Idempotency.make>[0]
+  readonly keys?: Parameters<typeof Idempotency.make>[0] | undefined
 }
 
 interface Channel {

@@ -18,7 +18,7 @@ export const firstByte = 0x7b
 /** The gateway's codec for JSON: what a client sends, and what it is sent. */
 export const make = (options?: {
   /** How deep arrays and objects may nest. Default: `JsonCodec.defaultMaxDepth`. */
-  readonly maxDepth?: number
+  readonly maxDepth?: number | undefined
 }): Codec<ClientMessage.ClientFrame, ServerMessage.ServerMessage> => {
   const maxDepth = options?.maxDepth ?? JsonCodec.defaultMaxDepth
   const connectedText = connectedTextOf()

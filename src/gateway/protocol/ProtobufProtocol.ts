@@ -17,7 +17,7 @@ import type { ServerMessage } from "./ServerMessage.ts"
 /** The gateway's codec for Protobuf: what a client sends, and what it is sent. */
 export const make = (options?: {
   /** How deep arrays and objects may nest in a message with JSON data. Default: `JsonCodec.defaultMaxDepth`. */
-  readonly maxDepth?: number
+  readonly maxDepth?: number | undefined
 }): Codec<ClientMessage.ClientFrame, ServerMessage> => {
   const maxDepth = options?.maxDepth ?? JsonCodec.defaultMaxDepth
   const { fromPlain, toPlain } = PlainMessage.converter(EnvelopeSchema)
