@@ -18,9 +18,11 @@ import * as Server from "../../src/server/Server.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import * as TlsTransport from "../../src/transport/TlsTransport.ts"
+import * as WebSocketTransport from "../../src/transport/WebSocketTransport.ts"
 import { Transport, type TransportError } from "../../src/transport/Transport.ts"
 import { makeCertificates } from "../support/certificates.ts"
 import { pass, texts } from "../support/connections.ts"
+import { frame } from "../support/frames.ts"
 import { type Client, closings, listen, record } from "../support/served.ts"
 import { acceptOne, portOf, until } from "../support/wires.ts"
 
@@ -76,6 +78,10 @@ const transports: Readonly<Record<string, Listening>> = {
   tls: Effect.map(TlsTransport.make({ port: 0, ...certificates.server }), (transport) => ({
     transport,
     dial: TlsTransport.dial({ host, port: portOf(transport.address), ca: certificates.ca }),
+  })),
+  websocket: Effect.map(WebSocketTransport.make({ port: 0 }), (transport) => ({
+    transport,
+    dial: WebSocketTransport.dial({ host, port: portOf(transport.address) }),
   })),
 }
 
@@ -134,8 +140,12 @@ const sides: Readonly<Record<string, { readonly start: Side; readonly leaves: st
 interface Ending {
   readonly by: (running: Running) => Effect.Effect<unknown>
   readonly reason?: string
-  /** How the wire ends for the peer. Default: by FIN, behind a goodbye. */
+  /** How the wire ends for the peer. Default: by FIN. */
   readonly state?: string
+  /** Whether there is a goodbye before that. Default: true. */
+  readonly isTold?: boolean
+  /** Wires on which it cannot happen: a WebSocket's messages are whole. */
+  readonly notOver?: string
 }
 
 /** Longer than any interval of heartbeats with its timeout, which is 38 s. */
@@ -147,7 +157,22 @@ const silence = Effect.fnUntraced(function* ({ ended }: Running) {
 
 const endings: Readonly<Record<string, Ending>> = {
   FIN: { by: ({ peer }) => Effect.sync(() => peer.wire.endUnsafe()), reason: "PeerClosed" },
-  RST: { by: ({ peer }) => Effect.sync(() => peer.wire.abortUnsafe()), reason: "WireLost", state: "ABORTED" },
+  "FIN within a frame": {
+    by: ({ peer }) =>
+      Effect.sync(() => {
+        peer.wire.writeUnsafe([frame("hello").subarray(0, 6)])
+        peer.wire.endUnsafe()
+      }),
+    reason: "Truncated",
+    isTold: false,
+    notOver: "websocket",
+  },
+  RST: {
+    by: ({ peer }) => Effect.sync(() => peer.wire.abortUnsafe()),
+    reason: "WireLost",
+    state: "ABORTED",
+    isTold: false,
+  },
   silence: { by: silence, reason: "HeartbeatTimeout" },
   "a drain": { by: ({ leave }) => Effect.forkChild(leave) },
 }
@@ -156,7 +181,10 @@ for (const [on, listening] of Object.entries(transports)) {
   for (const [side, { leaves, start }] of Object.entries(sides)) {
     describe(`Over ${on}, ${side}'s handler`, () => {
       for (const [shape, { answers, run }] of Object.entries(shapes)) {
-        for (const [ending, { by, reason = leaves, state = "fin" }] of Object.entries(endings)) {
+        for (const [ending, { by, isTold = true, notOver, reason = leaves, state = "fin" }] of Object.entries(
+          endings,
+        )) {
+          if (notOver === on) continue
           it.effect(`that is ${shape} ends by ${ending} for this reason, once`, () =>
             Effect.gen(function* () {
               const noted: Array<string> = []
@@ -171,7 +199,7 @@ for (const [on, listening] of Object.entries(transports)) {
               yield* until(() => noted.length > 0 && peer.heard.length >= answers.length)
               yield* by(running)
               yield* until(() => ended().length > 0 && cleaned.length > 0 && peer.state() !== "open")
-              const goodbye = state === "fin" ? [`bye ${reason}`] : []
+              const goodbye = isTold ? [`bye ${reason}`] : []
               assert.deepStrictEqual(
                 {
                   noted,
