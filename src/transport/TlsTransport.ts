@@ -2,10 +2,12 @@
  * Listens and dials with TLS, and with certificates on both sides where a client authority is given.
  * Speaks nothing older than TLS 1.2, and gives no handshake longer than its deadline.
  */
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import * as NodeListener from "./NodeListener.ts"
@@ -33,17 +35,70 @@ export type Pem = string | Buffer
 /** Where to listen, who this is, and whom to let in. */
 export interface Options extends TcpTransport.Options, HandshakeOptions {}
 
-/** Who this is, and whom to let in. */
-export interface HandshakeOptions {
+/** Who this is, and who vouches for clients: what may be renewed while a listener listens. */
+export interface Identity {
   readonly cert: Pem
   readonly key: Pem
   /** Mutual TLS: only clients with a certificate that one of these authorities signed. Without it anybody connects. */
   readonly clientCa?: Pem | ReadonlyArray<Pem> | undefined
+}
+
+/** Who this is, and whom to let in. */
+export interface HandshakeOptions extends Identity {
+  /** What renews the identity. Several listeners may have the same. */
+  readonly renewal?: Renewal | undefined
   /** From accept to the end of the handshake: 10 seconds by default. */
   readonly handshakeTimeout?: Duration.Input | undefined
   /** `TLSv1.2` by default. */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
 }
+
+/** A certificate and a key that do not load, or do not belong together. `code` is OpenSSL's. */
+export class RenewalRefused extends Data.TaggedError("RenewalRefused")<{
+  readonly code: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `the identity stays as it was, the new certificate or key is no good: ${this.code}`
+  }
+}
+
+/** Gives listeners another identity while they listen: the next certificate, before the last one ends. */
+export interface Renewal {
+  /**
+   * From now on handshakes begin with this identity; connections that are there notice nothing. Without `clientCa` the
+   * authorities of the listener's options hold, and one that asks for no certificates does not begin to. Refused, nothing
+   * has changed.
+   */
+  readonly renew: (identity: Identity) => Effect.Effect<void, RenewalRefused>
+  /** What it was renewed with last. */
+  readonly renewedUnsafe: () => Identity | undefined
+}
+
+/**
+ * Makes a renewal, for the options of listeners.
+ *
+ * @example
+ * const renewal = yield* TlsTransport.makeRenewal
+ * const Listening = TlsTransport.layer({ port: 7557, cert, key, renewal })
+ * yield* renewal.renew({ cert: nextCert, key: nextKey }) // later, as often as you like
+ */
+export const makeRenewal: Effect.Effect<Renewal> = Effect.sync(() => {
+  let renewed: Identity | undefined
+  const renew = (identity: Identity) =>
+    Effect.try({
+      try: () => {
+        Tls.createSecureContext(contextOf(identity))
+        // A context takes an RSA certificate with an elliptic key, and then has neither.
+        if (!new Crypto.X509Certificate(identity.cert).checkPrivateKey(Crypto.createPrivateKey(identity.key))) {
+          throw new RenewalRefused({ code: "ERR_OSSL_X509_KEY_VALUES_MISMATCH" })
+        }
+        renewed = identity
+      },
+      catch: (cause) => (cause instanceof RenewalRefused ? cause : new RenewalRefused({ code: codeOf(cause), cause })),
+    })
+  return { renew, renewedUnsafe: () => renewed }
+})
 
 /** Whom to dial and whom to trust: the system's authorities by default. */
 export interface DialOptions extends BoundsOptions {
@@ -144,19 +199,27 @@ export const makeHandshakes = (
     Effect.try({
       try: () =>
         Tls.createServer({
-          ...credentialsOf(options),
-          ...(options.clientCa === undefined ? {} : { ca: authorities(options.clientCa), requestCert: true }),
+          ...contextOf(options),
+          requestCert: options.clientCa !== undefined,
           // Node would drop an unverified client without saying why. `refusalOf` looks, and names the reason.
           rejectUnauthorized: false,
-          minVersion: options.minVersion ?? "TLSv1.2",
           handshakeTimeout: Duration.toMillis(options.handshakeTimeout ?? defaultHandshakeTimeout),
         }),
-      catch: (cause) => {
-        const code = cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN"
-        return new TransportError({ reason: new ListenFailed({ address: formatAddress(address), code, cause }) })
-      },
+      catch: (cause) =>
+        new TransportError({
+          reason: new ListenFailed({ address: formatAddress(address), code: codeOf(cause), cause }),
+        }),
     }),
     (server) => {
+      let shown: Identity | undefined
+      /** Looked at for each newcomer, so that a renewal need not know its listeners. */
+      const renewUnsafe = (): void => {
+        const renewed = options.renewal?.renewedUnsafe()
+        if (renewed === undefined || renewed === shown) return
+        shown = renewed
+        // Without authorities Node would trust the well-known ones, and with them everybody's clients.
+        server.setSecureContext(contextOf({ ...options, ...renewed, clientCa: renewed.clientCa ?? options.clientCa }))
+      }
       const pending = new Map<string, Pending>()
       server.on("secureConnection", (socket) => {
         const wire = pending.get(keyOf(socket))
@@ -182,11 +245,20 @@ export const makeHandshakes = (
           socket.once("close", () => {
             if (pending.get(key) === wire) pending.delete(key)
           })
+          renewUnsafe()
           server.emit("connection", socket)
         },
       }
     },
   )
+
+/** What of a listener's options is in its secure context, which a renewal replaces as a whole. */
+const contextOf = ({ cert, clientCa, key, minVersion }: Omit<HandshakeOptions, "renewal">) => ({
+  cert,
+  key,
+  ...(clientCa === undefined ? {} : { ca: authorities(clientCa) }),
+  minVersion: minVersion ?? "TLSv1.2",
+})
 
 /** Why a client with or without a certificate is not let in. */
 const refusalOf = (socket: Tls.TLSSocket): string | undefined => {
@@ -207,7 +279,9 @@ const authorities = (ca: Pem | ReadonlyArray<Pem>): Array<Pem> =>
 
 const handshakeFailed = (cause: unknown): TransportError =>
   new TransportError({
-    reason: new HandshakeFailed({ code: cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN", cause }),
+    reason: new HandshakeFailed({ code: codeOf(cause), cause }),
   })
+
+const codeOf = (cause: unknown): string => (cause instanceof Error ? NodeWire.codeOf(cause) : "UNKNOWN")
 
 const ignore = (): void => {}

@@ -11,6 +11,7 @@ import { makeCertificates } from "../support/certificates.ts"
 import { acceptOne, lossOf, pattern, portOf, rawClient, readBytes, turn, writeAll } from "../support/wires.ts"
 
 const { ca, client, server, stranger } = makeCertificates()
+const next = makeCertificates()
 
 const listen = (options: Partial<TlsTransport.Options> = {}) => TlsTransport.make({ port: 0, ...server, ...options })
 
@@ -175,6 +176,109 @@ describe("TlsTransport", () => {
       assert.isAbove(wire.unsentUnsafe(), 2 * 65_536)
     }),
   )
+
+  describe("renewed", () => {
+    const serialOf = (pem: string) => new Crypto.X509Certificate(pem).serialNumber
+    /** What a client is shown that trusts whom it must. */
+    const shownTo = (port: number, trusted: string) =>
+      Effect.callback<string>((resume) => {
+        const socket = Tls.connect({ port, host: "127.0.0.1", ca: trusted, servername: "localhost" })
+        socket
+          .on("error", () => {})
+          .once("secureConnect", () => {
+            resume(Effect.succeed(socket.getPeerX509Certificate()!.serialNumber))
+            socket.destroy()
+          })
+      })
+
+    it.live("shows newcomers the new certificate, and leaves a connection that is there alone", () =>
+      Effect.gen(function* () {
+        const renewal = yield* TlsTransport.makeRenewal
+        const transport = yield* listen({ renewal })
+        const port = portOf(transport.address)
+        const dialled = yield* dial(port)
+        const wire = yield* acceptOne(transport)
+        yield* renewal.renew(next.server)
+        assert.strictEqual(yield* shownTo(port, next.ca), serialOf(next.server.cert))
+        dialled.writeUnsafe([Buffer.from("still")])
+        assert.strictEqual(String(yield* readBytes(wire, 5)), "still")
+        wire.writeUnsafe([Buffer.from("here")])
+        assert.strictEqual(String(yield* readBytes(dialled, 4)), "here")
+        yield* renewal.renew(server)
+        assert.strictEqual(yield* shownTo(port, ca), serialOf(server.cert))
+      }),
+    )
+
+    it.live("before it listens, a listener begins with the new certificate", () =>
+      Effect.gen(function* () {
+        const renewal = yield* TlsTransport.makeRenewal
+        yield* renewal.renew(next.server)
+        const transport = yield* listen({ renewal })
+        assert.strictEqual(yield* shownTo(portOf(transport.address), next.ca), serialOf(next.server.cert))
+      }),
+    )
+
+    it.live("with authorities, lets in whom they vouch for, and without any, whom those before did", () =>
+      Effect.gen(function* () {
+        const renewal = yield* TlsTransport.makeRenewal
+        const transport = yield* listen({ clientCa: ca, renewal })
+        const outcomeOf = (identity: object) =>
+          Effect.gen(function* () {
+            yield* Effect.exit(dial(portOf(transport.address), { ca: [ca, next.ca], ...identity }))
+            const [wire] = yield* transport.accept
+            return yield* Effect.match(wire.opened, {
+              onSuccess: (peer) => peer?.authorized,
+              onFailure: (error) => summary(error)[1],
+            })
+          })
+        assert.isTrue(yield* outcomeOf(client))
+        yield* renewal.renew({ ...next.server, clientCa: next.ca })
+        assert.strictEqual(yield* outcomeOf(client), "SELF_SIGNED_CERT_IN_CHAIN")
+        assert.isTrue(yield* outcomeOf(next.client))
+        yield* renewal.renew(next.server)
+        assert.strictEqual(yield* outcomeOf(next.client), "SELF_SIGNED_CERT_IN_CHAIN")
+        assert.isTrue(yield* outcomeOf(client))
+      }),
+    )
+
+    it.live("keeps the least version of TLS", () =>
+      Effect.gen(function* () {
+        const renewal = yield* TlsTransport.makeRenewal
+        const transport = yield* listen({ minVersion: "TLSv1.3", renewal })
+        yield* renewal.renew(next.server)
+        const raw = yield* rawClient(transport)
+        Tls.connect({ socket: raw, ca: next.ca, servername: "localhost", maxVersion: "TLSv1.2" }).on("error", () => {})
+        const [wire] = yield* transport.accept
+        assert.strictEqual(summary(yield* Effect.flip(wire.opened))[1], "ERR_SSL_UNSUPPORTED_PROTOCOL")
+      }),
+    )
+
+    const rsa = Crypto.generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey
+    for (const [what, identity, code] of [
+      ["a certificate that does not parse", { ...next.server, cert: "x" }, "ERR_OSSL_PEM_NO_START_LINE"],
+      ["a key that does not parse", { ...next.server, key: "x" }, "ERR_OSSL_UNSUPPORTED"],
+      ["the key of another", { ...next.server, key: server.key }, "ERR_OSSL_X509_KEY_VALUES_MISMATCH"],
+      [
+        "a key of another kind",
+        { ...next.server, key: rsa.export({ type: "pkcs8", format: "pem" }) },
+        "ERR_OSSL_X509_KEY_VALUES_MISMATCH",
+      ],
+    ] as const) {
+      it.live(`with ${what}, stays as it was`, () =>
+        Effect.gen(function* () {
+          const renewal = yield* TlsTransport.makeRenewal
+          const transport = yield* listen({ renewal })
+          const error = yield* Effect.flip(renewal.renew(identity))
+          assert.deepStrictEqual([error._tag, error.code], ["RenewalRefused", code])
+          assert.strictEqual(
+            error.message,
+            `the identity stays as it was, the new certificate or key is no good: ${code}`,
+          )
+          assert.strictEqual(yield* shownTo(portOf(transport.address), ca), serialOf(server.cert))
+        }),
+      )
+    }
+  })
 
   it.live("refuses to listen with a certificate that does not parse", () =>
     Effect.gen(function* () {
