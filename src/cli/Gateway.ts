@@ -28,12 +28,16 @@ import * as TcpTransport from "../transport/TcpTransport.ts"
 import * as TlsTransport from "../transport/TlsTransport.ts"
 import { Transport } from "../transport/Transport.ts"
 import * as WebSocketTransport from "../transport/WebSocketTransport.ts"
+import * as Certificate from "./Certificate.ts"
 import * as Doubts from "./Doubts.ts"
 import * as Process from "./Process.ts"
 import { version } from "./Version.ts"
 
 /** The gateway with everything that it needs. Fails with what a person can mend before it starts. */
 export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartError, FileSystem.FileSystem> =>
+  Layer.unwrap(Effect.map(TlsTransport.makeRenewal, (renewal) => layerWith(config, renewal)))
+
+const layerWith = (config: GatewayConfig, renewal: TlsTransport.Renewal) =>
   Gateway.layer({
     connectTimeout: config.connectTimeout,
     commandsPerSecond: config.limits.commandsPerSecond,
@@ -47,7 +51,9 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
   }).pipe(
     Layer.merge(Layer.merge(Layer.effectDiscard(Process.prepare(config.maxConnections)), Doubts.layer(config))),
     Layer.provide([
-      transport(config),
+      // Before anything says that it is ready: a signal that nobody handles ends the process.
+      Certificate.layer(config.tls, renewal),
+      transport(config, renewal),
       engine(config),
       authenticator(config),
       Layer.succeed(Policies, PolicyTable.serviceOf(config.policies)),
@@ -64,12 +70,12 @@ export const layer = (config: GatewayConfig): Layer.Layer<never, Process.StartEr
     Layer.provide(Logging.layer(config)),
   )
 
-const transport = (config: GatewayConfig) =>
+const transport = (config: GatewayConfig, renewal: TlsTransport.Renewal) =>
   Layer.effect(
     Transport,
     Effect.gen(function* () {
       const { listen, webSocket } = config
-      const tls = config.tls && { ...config.tls, key: Redacted.value(config.tls.key) }
+      const tls = config.tls && { ...config.tls, key: Redacted.value(config.tls.key), renewal }
       const main = yield* listen._tag === "Unix"
         ? TcpTransport.makeUnix({ path: listen.path })
         : tls === undefined

@@ -5,7 +5,9 @@
 import * as Data from "effect/Data"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import type { AuthConfigError } from "../gateway/auth/AuthConfig.ts"
 import type { DirectoryError } from "../gateway/engine/DataDirectory.ts"
@@ -50,6 +52,17 @@ export const nextSignal: Effect.Effect<void> = Effect.callback((resume) => {
   const onSignal = () => resume(Effect.void)
   process.once("SIGTERM", onSignal).once("SIGINT", onSignal)
   return Effect.sync(() => process.off("SIGTERM", onSignal).off("SIGINT", onSignal))
+})
+
+/** Each SIGHUP from now on. Those that come while one is handled are one more. */
+export const hangups: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> = Effect.gen(function* () {
+  const queue = yield* Queue.sliding<void>(1)
+  const onSignal = () => void Queue.offerUnsafe(queue, undefined)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("SIGHUP", onSignal)),
+    () => Effect.sync(() => process.off("SIGHUP", onSignal)),
+  )
+  return queue
 })
 
 /** A start that failed for a reason a person can mend: printed as one line, exit code 1. */

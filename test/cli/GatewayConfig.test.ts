@@ -121,7 +121,7 @@ describe("TLS files", () => {
   it.effect("a certificate and its key turn TLS on, and the key does not show in a log", () =>
     Effect.gen(function* () {
       const { config } = yield* longline({ args: certAndKey, files })
-      assert.deepStrictEqual(config?.tls, { cert: certificate, key: Redacted.make(key), clientCa: undefined })
+      assert.deepInclude(config?.tls, { cert: certificate, key: Redacted.make(key), clientCa: undefined })
       assert.notInclude(JSON.stringify(config), key.slice(100, 150))
     }),
   )
@@ -130,7 +130,7 @@ describe("TLS files", () => {
     Effect.gen(function* () {
       const env = { LONGLINE_TLS_CERT: "c.pem", LONGLINE_TLS_KEY: "k.pem", LONGLINE_TLS_CLIENT_CA: "c.pem" }
       const { config } = yield* longline({ env, files })
-      assert.deepStrictEqual(config?.tls, { cert: certificate, key: Redacted.make(key), clientCa: certificate })
+      assert.deepInclude(config?.tls, { cert: certificate, key: Redacted.make(key), clientCa: certificate })
     }),
   )
 

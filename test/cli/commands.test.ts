@@ -1,13 +1,16 @@
 /** `check-config` tells everything that is wrong, `print-config` everything that holds, and neither serves. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import * as fc from "fast-check"
+import { X509Certificate } from "node:crypto"
 import * as Toml from "smol-toml"
 import type { Setting } from "../../src/gateway/config/Setting.ts"
 import { settings } from "../../src/gateway/config/Settings.ts"
 import type { GatewayConfig } from "../../src/gateway/config/GatewayConfig.ts"
 import { defaults } from "./defaults.ts"
 import { type Given, longline } from "./harness.ts"
+import * as Pem from "./pem.ts"
 
 const secret = "0123456789abcdef0123456789abcdef"
 
@@ -27,11 +30,11 @@ describe("check-config", () => {
   it.effect("says the same in JSON", () =>
     Effect.gen(function* () {
       const valid = yield* longline({ args: ["check-config", "--json"] })
-      assert.deepStrictEqual([valid.exitCode, valid.stdout], [0, '{"valid":true,"mistakes":[]}'])
+      assert.deepStrictEqual([valid.exitCode, valid.stdout], [0, '{"valid":true,"mistakes":[],"warnings":[]}'])
       const { stdout, ...rest } = yield* longline({ args: ["check-config", "--port", "x", "--json"] })
       assert.deepStrictEqual(rest, { config: undefined, stderr: "", exitCode: 1, reported: false })
       const mistakes = [`--port is "x"; it must be a whole number from 0 to 65535`]
-      assert.deepStrictEqual(JSON.parse(stdout), { valid: false, mistakes })
+      assert.deepStrictEqual(JSON.parse(stdout), { valid: false, mistakes, warnings: [] })
     }),
   )
 
@@ -62,6 +65,76 @@ namespaces: { chat: { schema: { type: text } }, "a:b": {} }
           reported: false,
         },
       )
+    }),
+  )
+})
+
+describe("check-config: certificates", () => {
+  const { validFrom, validTo } = new X509Certificate(Pem.certificate)
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
+  const iso = (time: number) => new Date(time).toISOString()
+  const files = { "c.pem": Pem.certificate, "k.pem": Pem.key, "other.pem": Pem.strangeKey, "x.pem": "x" }
+  const encrypted = ["--tls-cert", "c.pem", "--tls-key", "k.pem"]
+  const invalid = (text: string) => `--tls-cert is "c.pem"; it must be a certificate that is valid now (it ${text})`
+  const expired = invalid(`expired at ${iso(to)}: clients refuse it`)
+  const check = (now: number, ...args: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(now)
+      const { exitCode, stderr } = yield* longline({ args: ["check-config", ...args], files })
+      return { exitCode, lines: stderr === "" ? [] : stderr.split("\n") }
+    })
+
+  it.effect.each([
+    [from - 1, 1, invalid(`is not valid before ${iso(from)}: clients refuse it until then`)],
+    [from, 0, undefined],
+    [to, 0, `warning: the TLS certificate expires at ${iso(to)}`],
+    [to + 1, 1, expired],
+  ] as const)("one is looked at as of now: at %d the exit code is %d", ([now, exitCode, line]) =>
+    Effect.gen(function* () {
+      const lines = line === undefined ? [] : [`longline: ${line}`]
+      assert.deepStrictEqual(yield* check(now, ...encrypted), { exitCode, lines })
+    }),
+  )
+
+  it.effect("what is wrong with it and its key is told together, and with everything else", () =>
+    Effect.gen(function* () {
+      const mismatch = `--tls-key is "other.pem"; it must be the private key of --tls-cert`
+      const port = `--port is "x"; it must be a whole number from 0 to 65535`
+      const args = ["--tls-cert", "c.pem", "--tls-key", "other.pem", "--port", "x"]
+      assert.deepStrictEqual(yield* check(to + 1, ...args), {
+        exitCode: 1,
+        lines: [port, expired, mismatch].map((line) => `longline: ${line}`),
+      })
+      const files = ["--tls-cert", "x.pem", "--tls-key", "none.pem", "--tls-client-ca", "x.pem", "--unix", ""]
+      assert.deepStrictEqual((yield* check(from, ...files)).lines, [
+        `longline: --unix is ""; it must be a path of 1 to 107 bytes`,
+        `longline: --tls-cert is "x.pem"; it must be a PEM certificate`,
+        `longline: --tls-key is "none.pem"; it must be a file that can be read (ENOENT: no such file or directory)`,
+        `longline: --tls-client-ca is "x.pem"; it must be a PEM certificate`,
+      ])
+      assert.deepStrictEqual((yield* check(from, "--tls-cert", "x.pem")).lines, [
+        `longline: --tls-cert is "x.pem"; it must be given together with --tls-key`,
+        `longline: --tls-cert is "x.pem"; it must be a PEM certificate`,
+      ])
+    }),
+  )
+})
+
+describe("check-config: variables", () => {
+  it.effect("that mean nothing are a warning, whether the rest is valid or not", () =>
+    Effect.gen(function* () {
+      const env = { LONGLINE_PROT: "1" }
+      const warning = "environment variables that mean nothing: LONGLINE_PROT (did you mean LONGLINE_PORT?)"
+      const valid = yield* longline({ args: ["check-config"], env })
+      assert.deepStrictEqual([valid.exitCode, valid.stderr], [0, `longline: warning: ${warning}`])
+      const invalid = yield* longline({ args: ["check-config", "--port", "x"], env })
+      const mistake = `--port is "x"; it must be a whole number from 0 to 65535`
+      assert.deepStrictEqual(
+        [invalid.exitCode, invalid.stderr],
+        [1, `longline: ${mistake}\nlongline: warning: ${warning}`],
+      )
+      const { stdout } = yield* longline({ args: ["check-config", "--port", "x", "--json"], env })
+      assert.deepStrictEqual(JSON.parse(stdout), { valid: false, mistakes: [mistake], warnings: [warning] })
     }),
   )
 })

@@ -35,6 +35,7 @@ const rowOf = (setting: Setting.Setting<unknown>): string => {
 const tables: ReadonlyArray<readonly [string, Table]> = [
   ["the file", { configFile }],
   ["listening", ServerSettings.listen],
+  ["TLS", ServerSettings.tls],
   ["WebSockets", webSocket],
   ["limits", LimitSettings.limits],
   ["times", ServerSettings.times],

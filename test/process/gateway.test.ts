@@ -1,12 +1,13 @@
 /** The life of `node dist/main.js`: from its ready line to its exit code, on real sockets. Needs a build. */
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
+import { X509Certificate } from "node:crypto"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Tls from "node:tls"
-import { makeCertificates } from "../support/certificates.ts"
+import { type Certificates, makeCertificates } from "../support/certificates.ts"
 import { frame } from "../support/frames.ts"
 import * as Gateway from "../support/gateway.ts"
 import * as Peer from "../support/peer.ts"
@@ -139,6 +140,64 @@ describe("the address", () => {
     peer.send({ type: "connect", id: 1, version: 1 })
     assert.deepInclude(await peer.next(), { type: "connected" })
     peer.socket.destroy()
+  })
+})
+
+describe("SIGHUP", () => {
+  const hangUp = (gateway: Gateway.Gateway) => process.kill(gateway.pid!, "SIGHUP")
+  const said = (gateway: Gateway.Gateway, text: string) =>
+    gateway.line(text, (line) => (line.includes(text) ? line : undefined))
+
+  it("makes the gateway show the certificate that is in its files now, on both ports, and touches no connection", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "longline-"))
+    const [cert, key] = [join(directory, "cert.pem"), join(directory, "key.pem")]
+    const [first, second] = [makeCertificates(), makeCertificates()]
+    const put = ({ server }: Certificates) => {
+      writeFileSync(cert, server.cert)
+      writeFileSync(key, server.key)
+    }
+    const dial = (port: number, { ca }: Certificates) =>
+      Tls.connect({ port, host: "127.0.0.1", ca, servername: "localhost" })
+    const shown = (port: number, trusted: Certificates) =>
+      new Promise<string>((resolve, reject) => {
+        const socket = dial(port, trusted).once("error", reject)
+        socket.once("secureConnect", () => {
+          resolve(socket.getPeerX509Certificate()!.serialNumber)
+          socket.destroy()
+        })
+      })
+    const serialOf = ({ server }: Certificates) => new X509Certificate(server.cert).serialNumber
+
+    put(first)
+    const gateway = await start("--tls-cert", cert, "--tls-key", key, "--ws-port", "0")
+    const webSockets = await gateway.line("ready line", (line) => /:(\d+)".*"websocket"/.exec(line)?.[1])
+    const peer = Peer.over(dial(gateway.port, first))
+    peer.send({ type: "connect", id: 1, version: 1 })
+    assert.deepInclude(await peer.next(), { type: "connected" })
+
+    put(second)
+    hangUp(gateway)
+    await said(gateway, `the TLS certificate was read again: serial ${serialOf(second)}`)
+    for (const port of [gateway.port, Number(webSockets)])
+      assert.strictEqual(await shown(port, second), serialOf(second))
+    peer.send({ type: "publish", id: 2, channel: "a", data: 1 })
+    assert.deepInclude(await peer.next(), { type: "published", id: 2 })
+
+    writeFileSync(key, first.server.key)
+    hangUp(gateway)
+    await said(gateway, `the TLS certificate stays as it was: --tls-key is`)
+    assert.strictEqual(await shown(gateway.port, second), serialOf(second))
+    peer.send({ type: "publish", id: 3, channel: "a", data: 1 })
+    assert.deepInclude(await peer.next(), { type: "published", id: 3 })
+    peer.socket.destroy()
+    rmSync(directory, { recursive: true })
+  })
+
+  it("ends no gateway, not even one without a certificate", async () => {
+    const gateway = await start(...atOnce)
+    hangUp(gateway)
+    await said(gateway, "SIGHUP: there is no TLS certificate to read again")
+    assert.deepStrictEqual(await gateway.stop(), { code: 0, signal: null })
   })
 })
 

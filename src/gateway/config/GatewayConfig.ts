@@ -92,11 +92,15 @@ export interface Explained {
   readonly policies: Policies.Loaded["readings"]
 }
 
-/** Loads the configuration, or tells everything that is wrong with it. */
+/**
+ * Loads the configuration, or tells everything that is wrong with it; with a time, a certificate that is not valid then as
+ * well: a gateway starts with one, whose owner is late and would rather not be later.
+ */
 export const load = (
   flags: Reading.Sources["flags"],
+  validAt?: number,
 ): Effect.Effect<GatewayConfig, InvalidConfig, FileSystem.FileSystem | Stdio.Stdio> =>
-  Effect.map(explain(flags), ({ config }) => config)
+  Effect.map(explain(flags, validAt), ({ config }) => config)
 
 /**
  * Loads the configuration and remembers its sources. `flags` holds those that were given, without their dashes; the
@@ -104,8 +108,9 @@ export const load = (
  */
 export const explain = (
   flags: Reading.Sources["flags"],
+  validAt?: number,
 ): Effect.Effect<Explained, InvalidConfig, FileSystem.FileSystem | Stdio.Stdio> =>
-  Effect.mapError(explainOrMistakes(flags), (mistakes) => new InvalidConfig({ mistakes }))
+  Effect.mapError(explainOrMistakes(flags, validAt), (mistakes) => new InvalidConfig({ mistakes }))
 
 /** Loads the settings of authentication alone, for whoever serves nothing: what is wrong elsewhere is not told. */
 export const loadAuth = (
@@ -129,6 +134,7 @@ const authOf = (sources: Reading.Sources) =>
 
 const explainOrMistakes = (
   flags: Reading.Sources["flags"],
+  validAt: number | undefined,
 ): Effect.Effect<Explained, Mistakes, FileSystem.FileSystem | Stdio.Stdio> =>
   Effect.gen(function* () {
     const { file, sources } = yield* open(flags)
@@ -138,9 +144,7 @@ const explainOrMistakes = (
     const parts = yield* Effect.all(
       {
         keys: Effect.fromResult(KnownKeys.check(file)),
-        listening: Effect.flatMap(Reading.readAll({ ...ServerSettings.listen, ...webSocket }, sources), (readings) =>
-          listeningOf(readings, authenticates),
-        ),
+        listening: readListening(sources, { authenticates, validAt }),
         limits: Reading.readAll(limits, sources),
         times: Reading.readAll(ServerSettings.times, sources),
         data: Effect.flatMap(Reading.readAll(ServerSettings.data, sources), dataOf),
@@ -189,37 +193,41 @@ const explainOrMistakes = (
 
 type ListenReadings = Reading.Readings<typeof ServerSettings.listen & typeof webSocket>
 
-/** Where to listen, and the certificate for it. */
-const listeningOf = (
-  readings: ListenReadings,
-  authenticates: boolean,
-): Effect.Effect<Pick<GatewayConfig, "listen" | "tls" | "webSocket">, Mistakes, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const { files, ...places } = yield* Effect.fromResult(
-      collect({
-        listen: listenOf(readings, authenticates),
-        webSocket: webSocketWithin(readings, authenticates),
-        files: tlsFilesOf(readings),
-      }),
-    )
-    if (files === undefined) return { ...places, tls: undefined }
-    return { ...places, tls: yield* Effect.mapError(TlsFiles.read(files), (error): Mistakes => [error]) }
-  })
+/** Where to listen, and the certificate for it: what is wrong with either is told. */
+const readListening = Effect.fnUntraced(function* (
+  sources: Reading.Sources,
+  { authenticates, validAt }: { readonly authenticates: boolean; readonly validAt: number | undefined },
+) {
+  const places = yield* Effect.result(Reading.readAll({ ...ServerSettings.listen, ...webSocket }, sources))
+  const encryption = yield* Effect.result(Reading.readAll(ServerSettings.tls, sources))
+  const tls = yield* Effect.result(
+    Effect.flatMap(Effect.fromResult(encryption), (files) => TlsFiles.load(files, validAt)),
+  )
+  const isEncrypted = Result.map(encryption, (readings) => Object.values(readings).find(Reading.isWritten))
+  const where = Result.flatMap(places, (readings) =>
+    collect({
+      listen: listenOf(readings, authenticates, Result.getOrUndefined(isEncrypted)),
+      webSocket: webSocketWithin(readings, authenticates),
+    }),
+  )
+  const { where: found, tls: material } = yield* Effect.fromResult(collect({ where, tls }))
+  return { ...found, tls: material }
+})
 
 /**
  * Where the readings say to listen: a unix socket or a TCP port, never both, and TLS on the latter only.
  * Beyond loopback only where the gateway can tell its peers apart, or with `--insecure`. TLS alone is not enough.
  */
 const listenOf = (
-  { host, port, unix, tlsCert, tlsKey, tlsClientCa, insecure }: ListenReadings,
+  { host, port, unix, insecure }: ListenReadings,
   authenticates: boolean,
+  encryption: Reading.Reading<unknown> | undefined,
 ): Result.Result<Listen, Mistakes> => {
   if (unix.value !== undefined) {
     const leftOut = (rival: { readonly where: string }, because: string) =>
       refuse(unix, `left out when ${rival.where} is given: ${because}`)
     const rival = [host, port].find(Reading.isWritten)
     if (rival !== undefined) return leftOut(rival, "the gateway listens in one place")
-    const encryption = [tlsCert, tlsKey, tlsClientCa].find(Reading.isWritten)
     if (encryption !== undefined) return leftOut(encryption, "a unix socket has no TLS")
     return Result.succeed({ _tag: "Unix", path: unix.value })
   }
@@ -245,25 +253,6 @@ const isExposed = (host: string, insecure: Reading.Reading<boolean>, authenticat
 const onLoopback =
   "a loopback address (127.0.0.0/8, ::1 or localhost), because no authentication is configured; " +
   "--insecure lets anyone who can reach it connect"
-
-/** The TLS files that the readings name, complete, or none at all. A certificate and its key come together. */
-const tlsFilesOf = ({
-  tlsCert,
-  tlsKey,
-  tlsClientCa,
-}: ListenReadings): Result.Result<TlsFiles.TlsFiles | undefined, Mistakes> => {
-  const cert = present(tlsCert)
-  const key = present(tlsKey)
-  const clientCa = present(tlsClientCa)
-  if (cert !== undefined && key !== undefined) return Result.succeed({ cert, key, clientCa })
-  const first = cert ?? key ?? clientCa
-  if (first === undefined) return Result.succeed(undefined)
-  const missing = [tlsCert, tlsKey].filter((reading) => !Reading.isWritten(reading)).map((reading) => reading.where)
-  return refuse(first, `given together with ${missing.join(" and ")}`)
-}
-
-const present = (reading: Reading.Reading<string | undefined>): Reading.Reading<string> | undefined =>
-  reading.value === undefined ? undefined : { ...reading, value: reading.value }
 
 /** Without a directory there is nothing to be synced. */
 const dataOf = ({

@@ -55,7 +55,7 @@ export type LogFormat = "json" | "pretty"
 /** When a publication counts as accepted: on disk (`always`), or in the operating system's hands (`os`). */
 export type Sync = "always" | "os"
 
-/** Where to listen, and with which certificate. */
+/** Where to listen. */
 export const listen = {
   host: Setting.text({
     key: "listen.host",
@@ -83,6 +83,15 @@ export const listen = {
     fallback: undefined,
     isAllowed: (text) => text !== "" && Buffer.byteLength(text) <= maxUnixPathBytes,
   }),
+  insecure: Setting.toggle({
+    key: "listen.insecure",
+    name: "insecure",
+    purpose: "allow listening beyond loopback without authentication",
+  }),
+} as const
+
+/** With which certificate to listen, and whose clients to let in. */
+export const tls = {
   tlsCert: Setting.path({
     key: "listen.tls.cert",
     name: "tls-cert",
@@ -100,11 +109,6 @@ export const listen = {
     name: "tls-client-ca",
     purpose: "authorities, PEM; clients must show a certificate of theirs",
     placeholder: "<file>",
-  }),
-  insecure: Setting.toggle({
-    key: "listen.insecure",
-    name: "insecure",
-    purpose: "allow listening beyond loopback without authentication",
   }),
 } as const
 

@@ -53,7 +53,7 @@ const everywhere: ReadonlyArray<Place> = ["file", "environment", "flag"]
 const named = ({ key, name = kebab(key), places = everywhere, purpose }: Named) => ({ key, name, places, purpose })
 
 /** `heartbeat.interval` as a flag is `heartbeat-interval`. */
-const kebab = (key: string): string =>
+export const kebab = (key: string): string =>
   key.replaceAll(".", "-").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 const asWritten = (text: string): unknown => text

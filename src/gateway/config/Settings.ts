@@ -23,6 +23,7 @@ export const configFile = Setting.text({
 export const settings = {
   config: configFile,
   ...ServerSettings.listen,
+  ...ServerSettings.tls,
   ...webSocket,
   ...limits,
   ...ServerSettings.times,
