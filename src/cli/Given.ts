@@ -10,6 +10,7 @@ import { maxClientFrameBytes } from "../client/ClientCodec.ts"
 import { type CommandFailed, mistaken } from "./Complaint.ts"
 import * as Judged from "./Judged.ts"
 import type { Form } from "./PayloadText.ts"
+import * as PayloadText from "./PayloadText.ts"
 
 /** The argument, which may be left out. */
 export const argument = (purpose: string) =>
@@ -33,8 +34,10 @@ export const formOf = ({
     ? mistaken("--text and --binary exclude each other")
     : Effect.succeed(text ? "text" : binary ? "binary" : "auto")
 
-/** Standard input until its end. */
-export const whole: Effect.Effect<Uint8Array, CommandFailed, Stdio.Stdio> = Effect.gen(function* () {
+/** Standard input until its end, as bytes or as their text. */
+export const whole = Effect.fnUntraced(function* (
+  form: Form,
+): Effect.fn.Return<string | Uint8Array, CommandFailed, Stdio.Stdio> {
   const { stdin } = yield* Stdio.Stdio
   const chunks: Array<Uint8Array> = []
   let length = 0
@@ -47,7 +50,8 @@ export const whole: Effect.Effect<Uint8Array, CommandFailed, Stdio.Stdio> = Effe
     Stream.runDrain,
     Effect.catch(({ message }) => mistaken(`standard input cannot be read: ${message}`)),
   )
-  return length > maxClientFrameBytes ? yield* tooLong("standard input") : Buffer.concat(chunks)
+  if (length > maxClientFrameBytes) return yield* tooLong("standard input")
+  return PayloadText.givenOf(Buffer.concat(chunks), form) ?? (yield* notText)
 })
 
 /** Standard input line by line. */
@@ -55,6 +59,12 @@ export const lines: Stream.Stream<string, CommandFailed, Stdio.Stdio> = Stream.u
   Stdio.Stdio.useSync(({ stdin }) => {
     // Of a line that has not ended: nothing else bounds what is kept until it does.
     let open = 0
+    // What U+FFFD stood for would be lost, and nobody told.
+    const decoder = new TextDecoder("utf-8", { fatal: true })
+    const decode = (chunk?: Uint8Array) =>
+      Effect.try({ try: () => decoder.decode(chunk, { stream: chunk !== undefined }), catch: () => undefined }).pipe(
+        Effect.catch(() => notText),
+      )
     return stdin.pipe(
       Stream.catch(({ message }) => Stream.fromEffect(mistaken(`standard input cannot be read: ${message}`))),
       Stream.tap((chunk) => {
@@ -62,13 +72,16 @@ export const lines: Stream.Stream<string, CommandFailed, Stdio.Stdio> = Stream.u
         open = end === -1 ? open + chunk.length : chunk.length - end - 1
         return open > maxClientFrameBytes ? tooLong("a line of standard input") : Effect.void
       }),
-      Stream.decodeText,
+      Stream.mapEffect(decode),
+      Stream.concat(Stream.fromEffect(Effect.suspend(decode))),
       Stream.splitLines,
     )
   }),
 )
 
 const lineFeed = 0x0a
+
+const notText = mistaken("standard input is no UTF-8 text; with --binary it is taken as bytes, as a whole")
 
 const tooLong = (what: string) =>
   mistaken(`${what} is longer than ${maxClientFrameBytes} bytes, which is the most that can be sent`)

@@ -3,26 +3,26 @@
  * Sends nothing, and judges no size.
  */
 import { Buffer } from "node:buffer"
+import * as Utf8 from "../codec/Utf8.ts"
 
 /** How a text is to be taken. */
 export type Form = "auto" | "text" | "binary"
 
-/** The value that a text stands for: `{"a":1}` and `42` are JSON, `hello` is a string. Bytes are those of a text. */
+/** The value that a text stands for: `{"a":1}` and `42` are JSON, `hello` is a string. Bytes stand for bytes. */
 export const valueOf = (given: string | Uint8Array, form: Form): unknown => {
-  if (form === "binary") return typeof given === "string" ? new Uint8Array(Buffer.from(given)) : given
-  const text =
-    typeof given === "string"
-      ? given
-      : Buffer.from(given)
-          .toString("utf8")
-          .replace(/\r?\n$/, "")
-  if (form === "text") return text
+  if (typeof given !== "string") return given
+  if (form === "binary") return new Uint8Array(Buffer.from(given))
+  if (form === "text") return given
   try {
-    return JSON.parse(text, finite) as unknown
+    return JSON.parse(given, finite) as unknown
   } catch {
-    return text
+    return given
   }
 }
+
+/** What bytes from outside are to be taken as: themselves, or their text without its last line break; undefined for no text. */
+export const givenOf = (bytes: Uint8Array, form: Form): string | Uint8Array | undefined =>
+  form === "binary" ? bytes : Utf8.decode(bytes)?.replace(/\r?\n$/, "")
 
 /** JSON has numbers that no double holds (`1e400`), which would go out as `null`: what has one is text. */
 const finite = (_key: string, value: unknown): unknown => {

@@ -15,11 +15,12 @@ import * as PayloadText from "./PayloadText.ts"
 /** The code of the refusal that whoever asked gets when the command fails. */
 export const failureCode = 200
 
-/** Runs the command in a shell, which is killed if nobody waits for it any more. */
+/** Runs the command in a shell, which is killed if nobody waits for it any more, and takes what it prints as told. */
 export const run = (
   command: string,
   { data, service }: Request,
-): Effect.Effect<Uint8Array, ServiceError, ChildProcessSpawner> =>
+  form: PayloadText.Form,
+): Effect.Effect<unknown, ServiceError, ChildProcessSpawner> =>
   Effect.gen(function* () {
     const spawner = yield* ChildProcessSpawner
     const program = yield* spawner.spawn(
@@ -42,7 +43,11 @@ export const run = (
     )
     if (length > maxClientFrameBytes) return yield* refuse("the command has answered more than can be sent")
     const exitCode = yield* program.exitCode
-    return exitCode === 0 ? Buffer.concat(chunks) : yield* refuse(`the command has ended with exit code ${exitCode}`)
+    if (exitCode !== 0) return yield* refuse(`the command has ended with exit code ${exitCode}`)
+    const answer = PayloadText.givenOf(Buffer.concat(chunks), form)
+    return answer === undefined
+      ? yield* refuse("the command has answered no UTF-8 text; with --binary it is taken as bytes")
+      : PayloadText.valueOf(answer, form)
   }).pipe(
     Effect.scoped,
     Effect.catchTag("PlatformError", ({ message }) => refuse(`the command cannot be run: ${message}`)),

@@ -82,7 +82,7 @@ export const command = Command.make("pub", flags, (given) =>
       return yield* mistaken("--count must be left out when standard input is published")
     const texts: Stream.Stream<string | Uint8Array, CommandFailed, Stdio.Stdio> = Option.match(given.data, {
       onSome: (text) => Stream.take(Stream.forever(Stream.succeed(text)), given.count),
-      onNone: () => (form === "binary" ? Stream.fromEffect(Given.whole) : Given.lines),
+      onNone: () => (form === "binary" ? Stream.fromEffect(Given.whole(form)) : Given.lines),
     })
     const isOne = Option.isSome(given.data) ? given.count === 1 : form === "binary"
     yield* Talk.run(

@@ -14,6 +14,7 @@ import type { Request } from "../client/Message.ts"
 import * as Setting from "../gateway/config/Setting.ts"
 import { type CommandFailed, complain, mistaken } from "./Complaint.ts"
 import * as Gateways from "./Gateways.ts"
+import * as Data from "./Given.ts"
 import * as Judged from "./Judged.ts"
 import * as Look from "./Look.ts"
 import * as Output from "./Output.ts"
@@ -31,6 +32,7 @@ const flags = {
     Setting.integer({ key: "concurrency", purpose: "commands that may run at a time", min: 1, max: 1000, fallback: 8 }),
   ),
   text: Judged.toggle("text", "take answers as text, even if they are JSON"),
+  binary: Judged.toggle("binary", "take answers as bytes"),
   json: Printing.json,
   gateway: Gateways.flags,
 }
@@ -76,9 +78,9 @@ const answerOf = Effect.fnUntraced(function* ({
   concurrency,
   echo,
   program,
-  text,
+  ...given
 }: Given): Effect.fn.Return<Answer, CommandFailed> {
-  const form = text ? "text" : "auto"
+  const form = yield* Data.formOf(given)
   const answers: Array<Answer> = []
   if (echo) answers.push(({ data }) => Effect.succeed(data))
   if (Option.isSome(answer)) {
@@ -87,9 +89,7 @@ const answerOf = Effect.fnUntraced(function* ({
   }
   if (Option.isSome(program)) {
     const running = yield* Semaphore.make(concurrency)
-    answers.push((request) =>
-      Effect.map(running.withPermit(Program.run(program.value, request)), (bytes) => PayloadText.valueOf(bytes, form)),
-    )
+    answers.push((request) => running.withPermit(Program.run(program.value, request, form)))
   }
   const [only, ...others] = answers
   return only === undefined || others.length > 0

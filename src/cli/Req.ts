@@ -32,7 +32,7 @@ export const command = Command.make(
     Effect.gen(function* () {
       if (raw && json) return yield* mistaken("--raw and --json exclude each other")
       const form = yield* Given.formOf(given)
-      const value = PayloadText.valueOf(Option.isSome(given.data) ? given.data.value : yield* Given.whole, form)
+      const value = PayloadText.valueOf(Option.isSome(given.data) ? given.data.value : yield* Given.whole(form), form)
       const look = yield* Look.current
       yield* Talk.run(gateway, (client) =>
         Effect.flatMap(client.request(service, value, { timeout }), (data) => {

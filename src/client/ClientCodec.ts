@@ -7,6 +7,7 @@ import type { Codec } from "../codec/Codec.ts"
 import * as Protocol from "../connection/Protocol.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
 import type { Encoding } from "../gateway/protocol/Subprotocol.ts"
+import { type ClientError, Ended, of } from "./ClientError.ts"
 import * as ClientJson from "./ClientJson.ts"
 import type { Inbound, Outbound } from "./Message.ts"
 
@@ -17,7 +18,7 @@ export const maxServerFrameBytes = 1024 * 1024
 export const maxClientFrameBytes = 64 * 1024
 
 /** The connection's protocol. */
-export const protocolOf = (encoding: Encoding): Effect.Effect<Protocol.Protocol<Inbound, Outbound>> =>
+export const protocolOf = (encoding: Encoding): Effect.Effect<Protocol.Protocol<Inbound, Outbound>, ClientError> =>
   Effect.map(codecOf(encoding), (codec) =>
     Protocol.fromCodec({
       name: "longline",
@@ -28,8 +29,15 @@ export const protocolOf = (encoding: Encoding): Effect.Effect<Protocol.Protocol<
     }),
   )
 
-/** Protobuf is loaded when it is asked for: a page that speaks JSON does not pay for it. */
-const codecOf = (encoding: Encoding): Effect.Effect<Codec<Inbound, Outbound>> =>
+/**
+ * Protobuf is loaded when it is asked for: a page that speaks JSON does not pay for it. A page that was open while its
+ * server got another version asks for a file that is gone.
+ */
+const codecOf = (encoding: Encoding): Effect.Effect<Codec<Inbound, Outbound>, ClientError> =>
   encoding === "json"
     ? Effect.succeed(ClientJson.codec)
-    : Effect.promise(() => import("./ClientProtobuf.ts").then(({ make }) => make()))
+    : Effect.tryPromise({
+        try: () => import("./ClientProtobuf.ts").then(({ make }) => make()),
+        catch: (cause) =>
+          of(new Ended({ code: undefined, message: `the Protobuf encoding cannot be loaded: ${String(cause)}` })),
+      })

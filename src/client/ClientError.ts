@@ -45,8 +45,8 @@ export class Busy extends Data.TaggedError("Busy")<{ readonly cause: "full" | "d
 }
 
 /**
- * The client is over: it was closed, the gateway said that it should not come again (`code` is its bye's), or its first
- * connection failed as often as it may (`firstAttempts`).
+ * The client is over: it was closed, the gateway said that it should not come again (`code` is its bye's), its first
+ * connection failed as often as it may (`firstAttempts`), or the code of its encoding could not be loaded.
  */
 export class Ended extends Data.TaggedError("Ended")<{
   readonly code: number | undefined

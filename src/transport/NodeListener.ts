@@ -92,8 +92,13 @@ const listen = (server: Net.Server, options: Options): Effect.Effect<void, Trans
       server.off("error", onError)
       resume(Effect.void)
     })
-    if (address._tag === "Tcp") server.listen({ host: address.host, port: address.port, backlog })
-    else server.listen({ path: address._tag === "Unix" ? address.path : address.name, backlog })
+    try {
+      if (address._tag === "Tcp") server.listen({ host: address.host, port: address.port, backlog })
+      else server.listen({ path: address._tag === "Unix" ? address.path : address.name, backlog })
+    } catch (cause) {
+      // A port beyond 65535 is not the system's to refuse.
+      onError(cause as Error)
+    }
   })
 
 /** What Node has in its listener and in its sockets, and does not publish. */

@@ -98,16 +98,19 @@ export const dialSocket = (
       new TransportError({ reason: new DialFailed({ address: formatAddress(address), code, cause }) })
     if ("path" in options && !fits(options.path)) return yield* Effect.fail(failed("ENAMETOOLONG"))
     const socket = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        "path" in options
-          ? Net.connect({ path: options.path, ...NodeListener.socketOptions })
-          : Net.connect({
-              host: options.host,
-              port: options.port,
-              ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-              ...NodeListener.socketOptions,
-            }),
-      ),
+      Effect.try({
+        try: () =>
+          "path" in options
+            ? Net.connect({ path: options.path, ...NodeListener.socketOptions })
+            : Net.connect({
+                host: options.host,
+                port: options.port,
+                ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+                ...NodeListener.socketOptions,
+              }),
+        // Of a port beyond 65535, or a local address that is none.
+        catch: (cause) => failed(NodeWire.codeOf(cause as Error), cause),
+      }),
       (socket) => Effect.sync(() => NodeWire.resetUnsafe(socket)),
     )
     yield* Effect.callback<void, TransportError>((resume) => {
@@ -140,22 +143,38 @@ const listen = (
     })
   })
 
-/**
- * Removes a socket file that a killed process left behind. One that answers stays, and so does a file that is no
- * socket: binding it fails with `EADDRINUSE`, as it should.
- */
+/** Removes a socket file that a killed process left behind. One that answers stays. Fails for what is no socket. */
 const removeStale = (path: string): Effect.Effect<void, TransportError> =>
   Effect.gen(function* () {
     // Node reports a folder that is not there as EACCES.
     yield* attempt(path, () => Fs.statSync(Path.dirname(path)))
     const found = yield* attempt(path, () => Fs.lstatSync(path, { throwIfNoEntry: false }))
-    if (found === undefined || !found.isSocket()) return
+    if (found === undefined) return
+    if (!found.isSocket()) {
+      return yield* new TransportError({
+        reason: new ListenFailed({
+          address: `unix:${path}`,
+          code: "ENOTSOCK",
+          cause: undefined,
+          found: kindOf(found),
+        }),
+      })
+    }
     const code = yield* Effect.scoped(dialSocket({ path })).pipe(
       Effect.as(undefined),
       Effect.catch((error) => Effect.succeed("code" in error.reason ? error.reason.code : undefined)),
     )
     if (code === "ECONNREFUSED") yield* attempt(path, () => Fs.rmSync(path, { force: true }))
   })
+
+const kindOf = (found: Fs.Stats): string =>
+  found.isFile()
+    ? "a plain file"
+    : found.isDirectory()
+      ? "a folder"
+      : found.isSymbolicLink()
+        ? "a symbolic link"
+        : "something that is no socket"
 
 /** Node cuts a longer path off, and binds or connects what is left of it. */
 const fits = (path: string): boolean => Buffer.byteLength(path) <= maxUnixPathBytes

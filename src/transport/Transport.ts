@@ -53,6 +53,8 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   readonly address: string
   readonly code: string
   readonly cause: unknown
+  /** What is at the path of a unix socket, and is none: `a plain file`. `code` is then `ENOTSOCK`. */
+  readonly found?: string
 }> {
   override get message(): string {
     const { address, code } = this
@@ -60,8 +62,35 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
       return `${address} is in use: stop the process that listens there, or choose another address`
     }
     if (code === "ENAMETOOLONG") return `cannot listen on ${address}: a path has at most ${maxUnixPathBytes} bytes`
+    if (code === "ENOTSOCK") {
+      return `cannot listen on ${address}: ${this.found ?? "something that is no socket"} is there; remove it, or choose another path`
+    }
+    const advice = listenAdvice(code, address.startsWith("unix:"))
+    if (advice !== undefined) return `cannot listen on ${address}: ${advice} (${code})`
     // OpenSSL's codes name what it read and not what it was given for.
     return `cannot listen on ${address}: ${code.startsWith("ERR_OSSL") ? "its certificate or key is no good, " : ""}${code}`
+  }
+}
+
+/** What a person can do about the system's refusal to listen. */
+const listenAdvice = (code: string, isUnix: boolean): string | undefined => {
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return isUnix
+        ? "this user may not make a socket in that folder; change its permissions, or choose another path"
+        : "this user may not; ports below 1024 take the capability CAP_NET_BIND_SERVICE, so grant it, or choose a higher port"
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address"
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "the host name is not known"
+    case "ENOENT":
+      return isUnix ? "that folder does not exist" : undefined
+    case "ERR_SOCKET_BAD_PORT":
+      return "a port is a whole number from 0 to 65535"
+    default:
+      return undefined
   }
 }
 

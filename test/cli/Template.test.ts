@@ -82,9 +82,16 @@ describe("data on a command line", () => {
   })
 
   it("loses the line break that ends a file, and bytes lose nothing", () => {
-    const values = (text: string) =>
-      (["auto", "text", "binary"] as const).map((form) => PayloadText.valueOf(Buffer.from(text), form))
-    assert.deepStrictEqual(values("a\n\r\n"), ["a\n", "a\n", Buffer.from("a\n\r\n")])
+    const bytes = Buffer.from("a\n\r\n")
+    const given = (["auto", "text", "binary"] as const).map((form) => PayloadText.givenOf(bytes, form))
+    assert.deepStrictEqual(given, ["a\n", "a\n", bytes])
+    assert.strictEqual(PayloadText.valueOf(bytes, "binary"), bytes)
+  })
+
+  it("is no text that is not UTF-8, and may be bytes", () => {
+    const bytes = Buffer.from([0x61, 0xff])
+    const given = (["auto", "text", "binary"] as const).map((form) => PayloadText.givenOf(bytes, form))
+    assert.deepStrictEqual(given, [undefined, undefined, bytes])
   })
 })
 

@@ -65,6 +65,25 @@ describe("pub", () => {
     assert.deepStrictEqual(await run(["hist", "bytes", "--raw"], { binary: true }), printed(bytes.toString("latin1")))
   })
 
+  it("publishes no bytes as text, wherever standard input was cut", async () => {
+    const line = "standard input is no UTF-8 text; with --binary it is taken as bytes, as a whole"
+    for (const bytes of [[0xff], [0x61, 0x0a, 0xc3], [0x61, 0x0a, 0xc3, 0x0a]]) {
+      const stdin = Buffer.from(bytes)
+      for (const args of [
+        ["pub", "no-text"],
+        ["pub", "no-text", "--text"],
+        ["req", "nobody"],
+      ]) {
+        const { code, stderr } = await run(args, { stdin })
+        assert.deepStrictEqual([code, stderr], [2, `longline: ${line}\n`])
+      }
+    }
+    const split = Buffer.from(`${"x".repeat(65_000)}\n${"ä".repeat(32_000)}\n`)
+    assert.deepStrictEqual(await run(["pub", "text"], { stdin: split }), printed("text 1\ntext 2\n"))
+    const { stdout } = await run(["hist", "text", "--raw"])
+    assert.strictEqual(stdout, String(split))
+  })
+
   it("publishes once for a key, with tags", async () => {
     const args = ["pub", "keys", "run", "--key", "job-7", "--tag", "a=b", "--tag", "c=d", "--json"]
     const published = { type: "published", channel: "keys", offset: 1, epoch: "string" }
@@ -246,6 +265,16 @@ describe("req and reply", () => {
         ["longline: the command has answered more than can be sent"],
       ],
     )
+  })
+
+  it("give bytes for bytes, and refuse what is neither text nor said to be bytes", async () => {
+    await serving("bytes", "--command", "printf '\\377'", "--binary")
+    const text = await serving("text-only", "--command", "printf '\\377'")
+    assert.deepStrictEqual(await run(["req", "bytes", "1", "--raw"], { binary: true }), printed("\xff"))
+    assert.deepStrictEqual(await run(["req", "text-only", "1"]), failed(1, "the command failed (error 200)"))
+    assert.deepStrictEqual(text.errorLines, [
+      "longline: the command has answered no UTF-8 text; with --binary it is taken as bytes",
+    ])
   })
 
   it("give the same answer to all", async () => {

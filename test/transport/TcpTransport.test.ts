@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { hostOf, Transport, type TransportError } from "../../src/transport/Transport.ts"
+import { hostOf, ListenFailed, Transport, type TransportError } from "../../src/transport/Transport.ts"
 import { acceptOne, portOf, readBytes, temporaryFolder } from "../support/wires.ts"
 
 const summary = ({ message, reason }: TransportError) => [
@@ -128,15 +128,67 @@ describe("TcpTransport on unix sockets", () => {
     }),
   )
 
-  it.live("leaves a file alone that is no socket", () =>
+  for (const [what, make] of [
+    ["a plain file", (path: string) => Fs.writeFileSync(path, "precious")],
+    ["a folder", (path: string) => Fs.mkdirSync(path)],
+    ["a symbolic link", (path: string) => Fs.symlinkSync("/nonexistent", path)],
+  ] as const) {
+    it.live(`leaves ${what} alone, and says what it is`, () =>
+      Effect.gen(function* () {
+        const path = yield* socketPath
+        make(path)
+        const before = Fs.lstatSync(path)
+        assert.deepStrictEqual(summary(yield* Effect.flip(TcpTransport.makeUnix({ path }))), [
+          "ListenFailed",
+          "ENOTSOCK",
+          `cannot listen on unix:${path}: ${what} is there; remove it, or choose another path`,
+        ])
+        assert.deepStrictEqual(Fs.lstatSync(path), before)
+      }),
+    )
+  }
+
+  it.live("refuses a port that is none, on either side", () =>
     Effect.gen(function* () {
-      const path = yield* socketPath
-      Fs.writeFileSync(path, "precious")
-      const error = yield* Effect.flip(TcpTransport.makeUnix({ path }))
-      assert.deepStrictEqual(summary(error).slice(0, 2), ["ListenFailed", "EADDRINUSE"])
-      assert.strictEqual(Fs.readFileSync(path, "utf8"), "precious")
+      assert.deepStrictEqual(summary(yield* Effect.flip(TcpTransport.make({ port: 65_536 }))), [
+        "ListenFailed",
+        "ERR_SOCKET_BAD_PORT",
+        "cannot listen on 127.0.0.1:65536: a port is a whole number from 0 to 65535 (ERR_SOCKET_BAD_PORT)",
+      ])
+      const error = yield* Effect.flip(TcpTransport.dial({ host: "127.0.0.1", port: 65_536 }))
+      assert.deepStrictEqual(summary(error).slice(0, 2), ["DialFailed", "ERR_SOCKET_BAD_PORT"])
     }),
   )
+
+  it.live("says that an address is not this machine's", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(TcpTransport.make({ host: "192.0.2.1", port: 0 }))
+      assert.deepStrictEqual(summary(error), [
+        "ListenFailed",
+        "EADDRNOTAVAIL",
+        "cannot listen on 192.0.2.1:0: this machine has no such address (EADDRNOTAVAIL)",
+      ])
+    }),
+  )
+
+  // Whoever runs the tests may be root, whom the system refuses nothing.
+  it.each([
+    [
+      "127.0.0.1:80",
+      "EACCES",
+      "this user may not; ports below 1024 take the capability CAP_NET_BIND_SERVICE, so grant it, or choose a higher port (EACCES)",
+    ],
+    [
+      "unix:/root/s",
+      "EACCES",
+      "this user may not make a socket in that folder; change its permissions, or choose another path (EACCES)",
+    ],
+    ["nowhere.invalid:1", "ENOTFOUND", "the host name is not known (ENOTFOUND)"],
+    ["127.0.0.1:80", "ELOOP", "ELOOP"],
+  ])("of %s and %s says what a person can do, where there is something", (address, code, advice) => {
+    const { message } = new ListenFailed({ address, code, cause: undefined })
+    assert.strictEqual(message, `cannot listen on ${address}: ${advice}`)
+  })
 
   it.live("takes paths of up to 107 bytes, and refuses longer ones in place of cutting them off", () =>
     Effect.gen(function* () {
@@ -163,7 +215,7 @@ describe("TcpTransport on unix sockets", () => {
       assert.deepStrictEqual(summary(yield* Effect.flip(TcpTransport.makeUnix({ path }))), [
         "ListenFailed",
         "ENOENT",
-        `cannot listen on unix:${path}: ENOENT`,
+        `cannot listen on unix:${path}: that folder does not exist (ENOENT)`,
       ])
     }),
   )

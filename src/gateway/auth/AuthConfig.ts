@@ -82,15 +82,24 @@ const registeredClaims: ReadonlyArray<string> = ["iss", "sub", "aud", "exp", "nb
 /** The settings that say where keys are. */
 export const keySources = ["secret", "secretFile", "publicKeyFile", "jwksFile", "jwksUrl"] as const
 
-/** Everything that is wrong between the settings; empty if there is nothing. What files hold is not looked at. */
-export const problems = (config: AuthConfig): ReadonlyArray<AuthConfigError> => {
+/**
+ * Everything that is wrong between the settings; empty if there is nothing. What files hold is not looked at. Settings are
+ * named by `nameOf`, so that who wrote them finds them.
+ */
+export const problems = (
+  config: AuthConfig,
+  nameOf: (setting: keyof AuthConfig) => string = (setting) => setting,
+): ReadonlyArray<AuthConfigError> => {
   const [source, ...rivals] = keySources.filter((key) => config[key] !== undefined)
   if (source === undefined) {
-    const allowed = `given, or one of ${keySources.filter((key) => key !== "secretFile").join(", ")}`
+    const allowed = `given, or one of ${keySources
+      .filter((key) => key !== "secretFile")
+      .map(nameOf)
+      .join(", ")}`
     return [new AuthConfigError({ setting: "secretFile", value: "", allowed })]
   }
   const found = rivals.map((rival) =>
-    refuse(config, rival, `left out when ${source} is given: the keys have one source`),
+    refuse(config, rival, `left out when ${nameOf(source)} is given: the keys have one source`),
   )
   if (config.jwksUrl !== undefined && !isTrustworthy(config.jwksUrl)) {
     found.push(refuse(config, "jwksUrl", "an https URL without user and password, or an http one on loopback"))
@@ -102,7 +111,7 @@ export const problems = (config: AuthConfig): ReadonlyArray<AuthConfigError> => 
   if (misfits.length > 0) {
     const kind = source.startsWith("secret") ? "HS algorithms" : "RS, PS, ES and EdDSA"
     found.push(
-      refuse(config, "algorithms", `${kind} only, because ${source} is given: ${misfits.join(", ")} cannot be`),
+      refuse(config, "algorithms", `${kind} only, because ${nameOf(source)} is given: ${misfits.join(", ")} cannot be`),
     )
   }
   return found

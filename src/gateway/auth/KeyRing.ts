@@ -63,6 +63,7 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
       if (loaded === text) return recovered
       const parsed = source.parse(loaded)
       if (Result.isFailure(parsed)) return failing(`${source.name} must be ${parsed.failure}`)
+      const changes = text === undefined ? undefined : changesOf(keys, parsed.success.keys)
       text = loaded
       keys = parsed.success.keys
       generation++
@@ -70,9 +71,17 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
       // The last key may have been taken out because it leaked, so that none stays in its place.
       const none = keys.length === 0 ? ["no key that can be used, no token is accepted"] : []
       const unused = skipped.length === 0 ? [] : [`keys that are not used: ${skipped.join("; ")}`]
-      return Effect.andThen(
-        recovered,
-        Effect.forEach([...none, ...unused], (what) => Effect.logWarning(`${source.name} has ${what}`)),
+      return recovered.pipe(
+        Effect.andThen(
+          changes === undefined
+            ? Effect.void
+            : Effect.logInfo(`the keys of tokens in ${source.name} have changed: ${changes}`),
+        ),
+        Effect.andThen(
+          Effect.forEach([...none, ...unused], (what) => Effect.logWarning(`${source.name} has ${what}`), {
+            discard: true,
+          }),
+        ),
       )
     }
 
@@ -133,6 +142,21 @@ export const refreshed = (source: Source): Effect.Effect<KeyRing, never, Scope.S
     yield* Effect.forkScoped(Effect.repeat(refresh, Schedule.spaced(source.every)))
     return { find, generation: () => generation }
   })
+
+/** Which keys came and which went, by their ids; one that was exchanged under its id has done both. */
+const changesOf = (
+  before: ReadonlyArray<VerificationKeys.VerificationKey>,
+  after: ReadonlyArray<VerificationKeys.VerificationKey>,
+): string | undefined => {
+  const idsOfNew = (keys: typeof after, others: typeof after) =>
+    keys
+      .filter(({ kid, material }) => !others.some((other) => other.kid === kid && other.material.equals(material)))
+      .map(({ kid }) => (kid === undefined ? "one without kid" : Shown.value(kid)))
+      .join(", ")
+  const [came, went] = [idsOfNew(after, before), idsOfNew(before, after)]
+  const parts = [...(came === "" ? [] : [`came ${came}`]), ...(went === "" ? [] : [`went ${went}`])]
+  return parts.length === 0 ? undefined : parts.join("; ")
+}
 
 const unknownKey = (
   { alg, kid }: VerificationKeys.Header,

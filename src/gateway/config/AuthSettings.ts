@@ -108,7 +108,7 @@ export const load = (
       return isArrayNonEmpty(mistakes) ? yield* Effect.fail(mistakes) : undefined
     }
     const config = configOf(readings)
-    const problems = AuthConfig.problems(config).map(placed(readings))
+    const problems = AuthConfig.problems(config, (setting) => readings[setting].where).map(placed(readings))
     if (isArrayNonEmpty(problems)) return yield* Effect.fail(problems)
     if (config.jwksUrl === undefined) {
       yield* Effect.mapError(Effect.scoped(Keys.ring(config)), (problem): Mistakes => [placed(readings)(problem)])

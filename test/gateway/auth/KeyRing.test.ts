@@ -82,13 +82,39 @@ describe("a ring of keys that change", () => {
       assert.strictEqual(yield* look(ring, "a"), "Unavailable")
       assert.deepStrictEqual(
         lines.map(({ level, message }) => [level, message]),
-        [["WARN", "keys.json has no key that can be used, no token is accepted"]],
+        [
+          ["INFO", 'the keys of tokens in keys.json have changed: went "a"'],
+          ["WARN", "keys.json has no key that can be used, no token is accepted"],
+        ],
       )
       source.answer = Result.succeed(setOf("a"))
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(yield* look(ring, "a"), ["a"])
     }),
   )
+
+  it.effect("a change is logged with the ids of the keys that came and went, and the beginning is none", () => {
+    const { layer, lines } = record()
+    return Effect.gen(function* () {
+      const source = makeSource(setOf("a", "b"))
+      yield* KeyRing.refreshed(source)
+      const exchanged = jwks(jwkOf(ec("P-256"), { kid: "b" }), jwkOf(pair, { kid: "c" }))
+      const nameless = jwks(jwkOf(pair, {}))
+      for (const set of [setOf("a", "b"), setOf("b", "a"), setOf("b"), setOf("b", "c"), exchanged, nameless]) {
+        source.answer = Result.succeed(set)
+        yield* TestClock.adjust("2 minutes")
+      }
+      assert.deepStrictEqual(
+        lines.map(({ level, message }) => [level, message]),
+        [
+          ["INFO", 'the keys of tokens in keys.json have changed: went "a"'],
+          ["INFO", 'the keys of tokens in keys.json have changed: came "c"'],
+          ["INFO", 'the keys of tokens in keys.json have changed: came "b"; went "b"'],
+          ["INFO", 'the keys of tokens in keys.json have changed: came one without kid; went "b", "c"'],
+        ],
+      )
+    }).pipe(Effect.provide(layer))
+  })
 
   it.effect("a kid that nobody knows is looked for once in a cooldown, and found if it is there", () =>
     Effect.gen(function* () {
