@@ -17,12 +17,16 @@ const cutFactor = 16
  */
 const maxCut = 64
 
+const cutOf = (size: number): number => Math.max(1, Math.min(maxCut, Math.floor(size / 16)))
+
+/** So many are too much before they are cut off, a sixteenth at most: a short history is cut each time. */
+export const mostOf = (size: number): number => size + cutOf(size) - 1
+
 /** Adds to the transaction that is being written. */
 export const write = (store: LmdbStore.LmdbStore, head: Head, offset: number, record: Buffer): void => {
   const { size } = head.retention
-  // So many are too much before they are cut off, a sixteenth at most: a short history is cut each time.
-  const cut = Math.max(1, Math.min(maxCut, Math.floor(size / 16)))
-  const most = size + cut - 1
+  const cut = cutOf(size)
+  const most = mostOf(size)
   // Of a burst longer than the history only its end is written, unless older ones are still there: there must be no hole
   // behind them, or it would be read over if more is to be kept from some day on.
   if (offset > head.written.offset - most || head.first < offset - most) {
@@ -32,6 +36,14 @@ export const write = (store: LmdbStore.LmdbStore, head: Head, offset: number, re
   for (let n = 0; n < cutFactor * cut && head.first <= offset - size; n++) {
     store.publications.remove(Records.sorted(head.id, head.first++))
   }
+}
+
+/** Cuts off what is more than is kept, at most so many; returns how many. Nobody reads it any more. */
+export const cut = (store: LmdbStore.LmdbStore, head: Head, atMost: number): number => {
+  const end = Math.min(head.written.offset - head.retention.size, head.first + atMost - 1)
+  const from = head.first
+  while (head.first <= end) store.publications.remove(Records.sorted(head.id, head.first++))
+  return head.first - from
 }
 
 /** Cuts off what is too old, at most so many; returns how many, and when the next is too old. */

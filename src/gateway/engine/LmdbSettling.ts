@@ -1,5 +1,5 @@
 /**
- * Puts all that is in the log in its places, and removes what is too old, within one transaction of the writer's.
+ * Puts all that is in the log in its places, and removes what is too old or too much, within one transaction of the writer's.
  * Places nothing that is not durable already: what it cuts off for it is then read by nobody any more, neither before the
  * transaction is over nor after it has failed.
  */
@@ -9,6 +9,7 @@ import type { LmdbKeys } from "./LmdbKeys.ts"
 import type { LmdbLog } from "./LmdbLog.ts"
 import type { LmdbStore } from "./LmdbStore.ts"
 import type { LmdbSweep } from "./LmdbSweep.ts"
+import type { LmdbTrim } from "./LmdbTrim.ts"
 import * as Records from "./Records.ts"
 
 /** What is settled, and by whom. */
@@ -18,6 +19,7 @@ export interface Parts {
   readonly keys: LmdbKeys
   readonly log: LmdbLog
   readonly sweeper: LmdbSweep
+  readonly trim: LmdbTrim
 }
 
 /** One settling after the other: each is added to a transaction, and told when that one is over. */
@@ -49,13 +51,13 @@ export class LmdbSettling {
 
   /** Adds a sweep, behind `place`. Returns how many channels were forgotten, and whether there is more to do. */
   sweep(age: number): { readonly forgotten: number; readonly more: boolean } {
-    const { keys, sweeper } = this.parts
+    const { keys, sweeper, trim } = this.parts
     const { forgotten, heads, more } = sweeper.run(age)
-    this.swept = heads
+    this.swept = [...heads, ...trim.run()]
     // Not to be read again from the store before it says what was written now.
-    for (const head of heads) head.waiting++
-    this.say(heads)
-    return { forgotten, more: more || keys.isDue(age) }
+    for (const head of this.swept) head.waiting++
+    this.say(this.swept)
+    return { forgotten, more: more || trim.isDue || keys.isDue(age) }
   }
 
   /** The transaction is over. What it placed is still what the log has. */

@@ -22,6 +22,7 @@ import * as LmdbLog from "./LmdbLog.ts"
 import { LmdbSettling } from "./LmdbSettling.ts"
 import type { LmdbStore } from "./LmdbStore.ts"
 import * as LmdbSweep from "./LmdbSweep.ts"
+import { LmdbTrim } from "./LmdbTrim.ts"
 import * as MemoryEngine from "./MemoryEngine.ts"
 import * as Publications from "./Publications.ts"
 import * as Records from "./Records.ts"
@@ -63,6 +64,7 @@ export class LmdbWriter {
   private readonly keys: LmdbKeys.LmdbKeys
   private readonly log: LmdbLog.LmdbLog
   private readonly sweeper: LmdbSweep.LmdbSweep
+  private readonly trim: LmdbTrim
   private readonly settling: LmdbSettling
   private readonly maxChannels: number
   private readonly life: string
@@ -73,7 +75,7 @@ export class LmdbWriter {
   private waitingBytes = 0
   private isScheduled = false
   private isCommitting = false
-  /** Whether the log is to be put in its place, and what is too old removed. */
+  /** Whether the log is to be put in its place, and what is too old or too much removed. */
   private isSweepDue = false
   private failure: EngineError | undefined
   private resumers: Array<() => void> = []
@@ -95,7 +97,8 @@ export class LmdbWriter {
     const ttl = Duration.fromInputUnsafe(options.positionTtl ?? MemoryEngine.defaultPositionTtl)
     this.sweeper = new LmdbSweep.LmdbSweep(store, this.heads, Duration.toMillis(ttl), state)
     const { heads, keys, log, sweeper } = this
-    this.settling = new LmdbSettling({ store, heads, keys, log, sweeper })
+    this.trim = new LmdbTrim({ store, heads, sweeper, retention: options.retention })
+    this.settling = new LmdbSettling({ store, heads, keys, log, sweeper, trim: this.trim })
     this.maxChannels = options.maxChannels ?? MemoryEngine.defaultMaxChannels
     this.life = state.life
     this.nextChannel = state.nextChannel
@@ -210,7 +213,8 @@ export class LmdbWriter {
     if (this.failure !== undefined) return false
     this.hasSpace = this.store.hasSpace()
     this.times.read()
-    this.isSweepDue ||= this.log.all.length > 0 || this.isSomethingOld()
+    this.trim.look()
+    this.isSweepDue ||= this.log.all.length > 0 || this.trim.isDue || this.isSomethingOld()
     if (this.maySweep) this.schedule()
     const isNews = this.hasSpace !== this.hadSpace
     this.hadSpace = this.hasSpace
