@@ -287,8 +287,10 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     return this.#connection.room
   }
 
+  /** What fits into no frame ends the connection: its client would wait for it for ever. */
   send(message: Server.ServerMessage): void {
-    this.#connection.sendUnsafe(message)
+    const reason = this.#connection.sendUnsafe(message)?.reason
+    if (reason?._tag === "BadOutbound") this.#connection.closeUnsafe(reason)
   }
 
   deliver(message: Encoded): void {

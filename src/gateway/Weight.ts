@@ -1,23 +1,24 @@
 /**
- * What a publication takes in an answer that carries several. An estimate, so that an answer's size is known before it is
- * encoded: never too low by more than the escapes of its tags.
+ * What a publication takes in an answer that carries several, known before the answer is encoded: never too little in
+ * JSON, the longer encoding. Too little would be an answer that fits into no frame, again each time it is asked for.
  */
 import type { Publication } from "./engine/Engine.ts"
 import * as Data from "./protocol/Data.ts"
 
-/** Names of fields, offsets, the epoch, the connection and the time, generously. */
-const envelopeBytes = 192
+/** Names of fields, offsets, the epoch, the connection and the time at their longest. */
+const envelopeBytes = 216
 
-/** Bytes of data and tags of a publication. */
-export const sizeOf = ({ data, tags }: Publication): number => {
-  let bytes = Data.byteLength(data)
-  for (const name in tags) bytes += Buffer.byteLength(name) + Buffer.byteLength(tags[name]!)
-  return bytes
-}
+/** Bytes of the whole publication as an answer carries it. */
+export const weightOf = (channel: string, { data, from, tags }: Publication): number =>
+  envelopeBytes + textBytes(channel) + textBytes(from?.user) + dataBytes(data) + textBytes(tags)
 
-/** Bytes of the whole publication as an answer carries it. Names may have to be escaped. */
-export const weightOf = (channel: string, publication: Publication): number =>
-  envelopeBytes + 2 * (Buffer.byteLength(channel) + (publication.from?.user?.length ?? 0)) + sizeOf(publication)
+/** A control character takes six bytes where it is escaped. */
+const textBytes = (value: object | string | undefined): number =>
+  value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value))
+
+/** Bytes stand in base64, four characters for three of them. */
+const dataBytes = (data: Data.Data): number =>
+  data.type === "json" ? Data.byteLength(data) : 4 * Math.ceil(data.bytes.length / 3)
 
 /** How many publications, from the first on, weigh at most so much together, and what they weigh. */
 export const fitting = (

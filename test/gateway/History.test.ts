@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as Policy from "../../src/gateway/Policy.ts"
-import { codeOf, gateway, type Message } from "../support/clients.ts"
+import * as Data from "../../src/gateway/protocol/Data.ts"
+import { codeOf, gateway, lastOf, type Message } from "../support/clients.ts"
 import { settled } from "../support/wires.ts"
+import { draft, publishAll } from "./engine/publishing.ts"
 import { engines, gated } from "./engines.ts"
 import { epochOf, numbers, store } from "./positions.ts"
 
@@ -73,6 +75,24 @@ for (const [name, engine] of Object.entries(engines)) {
       }),
     )
 
+    it.effect("fits into a frame, however long its tags and bytes are in JSON", () =>
+      Effect.gen(function* () {
+        const { ask, engine: stored } = yield* start()
+        const tags = { k: "\u0001".repeat(1_023) }
+        yield* publishAll(
+          stored,
+          numbers(1, 200).map((value) => ({ ...draft("a", value), tags })),
+        )
+        assert.deepStrictEqual(offsetsOf(yield* ask({ limit: 200 })), [numbers(1, 82), true])
+        const data = Data.binary(new Uint8Array(45_000))
+        yield* publishAll(
+          stored,
+          numbers(1, 20).map(() => ({ channel: "b", data })),
+        )
+        assert.deepStrictEqual(offsetsOf(yield* ask({ channel: "b" })), [numbers(1, 8), true])
+      }),
+    )
+
     it.effect("of another epoch is error 112, and what is pruned begins at the oldest kept", () =>
       Effect.gen(function* () {
         const { ask, engine: stored, epoch } = yield* start({ size: 2, ageMs: 600_000 })
@@ -136,6 +156,17 @@ describe("history", () => {
       yield* settled
       yield* TestClock.adjust(5_000)
       assert.deepStrictEqual(codeOf(yield* client.next), ["error", 117])
+    }),
+  )
+
+  it.effect("that fits into no frame ends the connection, which would wait for it", () =>
+    Effect.gen(function* () {
+      const { connect, engine } = yield* gateway()
+      const client = yield* connect()
+      // Past the limits of clients, from inside the process.
+      yield* store(engine, "a", "x".repeat(1024 * 1024))
+      client.send({ type: "history", id: 2, channel: "a" })
+      assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4002])
     }),
   )
 
