@@ -26,6 +26,8 @@ export type Handler = (request: Request) => Effect.Effect<unknown, ServiceError>
 
 type Run = (id: number, effect: Effect.Effect<void>) => void
 
+type Answer = Extract<Outbound, { readonly type: "response" | "error" }>
+
 /** All services of one client. */
 export class Serving {
   readonly #handlers = new Map<string, Handler>()
@@ -84,7 +86,7 @@ export class Serving {
       }),
       // Nobody waits any longer than that.
       Effect.timeoutOption(timeoutMs),
-      Effect.flatMap((answered) => (answered._tag === "None" ? Effect.void : Effect.ignore(link.send(answered.value)))),
+      Effect.flatMap((answered) => (answered._tag === "None" ? Effect.void : send(link, answered.value))),
     )
     this.#run?.(id, answer)
   }
@@ -96,7 +98,15 @@ export class Serving {
   }
 }
 
-const responseOf = (id: number, value: unknown): Outbound => {
+/** Who waits is told of an answer that no frame can hold; nobody waits when the connection has ended. */
+const send = (link: Link, answer: Answer): Effect.Effect<void> =>
+  Effect.catch(link.send(answer), ({ message, reason }) =>
+    Effect.sync(() => {
+      if (reason._tag === "BadOutbound") link.sendUnsafe(errorOf(answer.id, ErrorCode.make("tooLarge", { message })))
+    }),
+  )
+
+const responseOf = (id: number, value: unknown): Answer => {
   const data = Payload.make(value)
   return data._tag === "Success"
     ? { type: "response", id, data: data.success }
@@ -104,7 +114,7 @@ const responseOf = (id: number, value: unknown): Outbound => {
 }
 
 /** What goes wrong in a handler stays in its process, unless it is said to be for the asker. */
-const refusalOf = (id: number, cause: Cause.Cause<ServiceError>): Outbound => {
+const refusalOf = (id: number, cause: Cause.Cause<ServiceError>): Answer => {
   const error = Cause.squash(cause)
   return errorOf(id, error instanceof ServiceError ? error : ErrorCode.make("internal"))
 }
@@ -112,4 +122,4 @@ const refusalOf = (id: number, cause: Cause.Cause<ServiceError>): Outbound => {
 const errorOf = (
   id: number,
   { code, message, retry }: { readonly code: number; readonly message: string; readonly retry?: boolean | undefined },
-): Outbound => ({ type: "error", id, code, message, ...(retry !== undefined && { retry }) })
+): Answer => ({ type: "error", id, code, message, ...(retry !== undefined && { retry }) })

@@ -180,6 +180,16 @@ describe.each(["json", "protobuf"] as const)("in %s,", (encoding) => {
       }),
     )
 
+    it.effect("whose answer is too large for a frame refuse at once with error 116", () =>
+      Effect.gen(function* () {
+        const { client } = yield* network()
+        const ann = yield* client()
+        yield* ann.serve("s", ({ data }) => Effect.succeed("x".repeat(Number(data))))
+        assert.deepInclude(yield* reasonOf(ann.request("s", 64 * 1024)), { _tag: "Refused", code: 116, retry: false })
+        assert.strictEqual(yield* ann.request("s", 1), "x")
+      }),
+    )
+
     it.effect("are not asked any more when their scope has closed", () =>
       Effect.gen(function* () {
         const { client } = yield* network()
