@@ -82,7 +82,7 @@ const exitCodeOf = ({ reason }: ClientError): number => {
     case "Offline":
       return exitCodes.notConnected
     case "OutcomeUnknown":
-      return reason.cause === "lost" ? 1 : exitCodes.timedOut
+      return reason.cause === "lost" || reason.cause === "engine" ? 1 : exitCodes.timedOut
     default:
       return 1
   }

@@ -111,8 +111,8 @@ export class Asking {
   }
 }
 
-const late = ClientError.of(new ClientError.OutcomeUnknown({ cause: "deadline" }))
-const lost = ClientError.of(new ClientError.OutcomeUnknown({ cause: "lost" }))
+const late = ClientError.outcomeUnknown("deadline")
+const lost = ClientError.outcomeUnknown("lost")
 
 /** A message that the connection did not take: it has ended, or the message fits no frame. */
 const unsent = ({ message, reason }: ConnectionError): ClientError.ClientError =>

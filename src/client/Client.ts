@@ -82,7 +82,7 @@ export const make = (options: Core.Options): Effect.Effect<Client["Service"], Cl
     const publisher: Publishing.Owner = {
       asking,
       line,
-      toldUnheard: (channel, offset) => subscriptions.toldUnheard(channel, offset),
+      toldUnheard: (channel, position) => subscriptions.toldUnheard(channel, position),
     }
     const withData = <A>(value: unknown, use: (data: Data) => Answer<A>) => {
       const data = Payload.make(value)

@@ -3,17 +3,18 @@
  * Says nothing of connections that are lost and found again: those are events.
  */
 import * as Data from "effect/Data"
-import type { ErrorFacts } from "../gateway/protocol/ErrorCode.ts"
+import { type ErrorFacts, table } from "../gateway/protocol/ErrorCode.ts"
 
 /** The gateway, or a responder behind it, said no: nothing was done. Codes from 200 on are the application's own. */
 export class Refused extends Data.TaggedError("Refused")<ErrorFacts> {}
 
 /**
  * The message was sent and no answer came: it may have been carried out or not. `lost`: the connection ended;
- * `deadline`: the time was up; `responder`: the gateway waited for a responder in vain.
+ * `deadline`: the time was up; `responder`: the gateway waited for a responder in vain; `engine`: the gateway does not
+ * know whether its engine has taken a publication.
  */
 export class OutcomeUnknown extends Data.TaggedError("OutcomeUnknown")<{
-  readonly cause: "lost" | "deadline" | "responder"
+  readonly cause: "lost" | "deadline" | "responder" | "engine"
 }> {
   override get message(): string {
     return `the outcome is unknown: ${causes[this.cause]}`
@@ -24,6 +25,7 @@ const causes = {
   lost: "the connection was lost before the answer came",
   deadline: "no answer came in time",
   responder: "the responder did not answer",
+  engine: "the gateway's engine did not say whether it was taken",
 } as const
 
 /** There is no connection, and no room to wait for one: nothing was sent. */
@@ -78,10 +80,11 @@ export class ClientError extends Data.TaggedError("ClientError")<{
 /** The error for one reason. */
 export const of = (reason: ClientError["reason"]): ClientError => new ClientError({ reason })
 
+/** Nobody knows what became of it. */
+export const outcomeUnknown = (cause: OutcomeUnknown["cause"]): ClientError => of(new OutcomeUnknown({ cause }))
+
 /** What an `error` message means to who is told: 115 is no refusal. */
 export const ofMessage = ({ code, message, retry, waitMs }: ErrorFacts): ClientError =>
-  code === outcomeUnknown
-    ? of(new OutcomeUnknown({ cause: "responder" }))
+  code === table.outcomeUnknown.code
+    ? outcomeUnknown("responder")
     : of(new Refused({ code, message, retry, ...(waitMs !== undefined && { waitMs }) }))
-
-const outcomeUnknown = 115

@@ -141,7 +141,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         })
       }
       const attempt: Effect.Effect<A, ClientError.ClientError> = Effect.flatMap(
-        Effect.mapError(Pool.use(pool, lease), (error) => (isOut ? unknown("lost") : error)),
+        Effect.mapError(Pool.use(pool, lease), (error) => (isOut ? ClientError.outcomeUnknown("lost") : error)),
         ({ result, seat }) => {
           if (Result.isSuccess(result)) return Effect.succeed(result.success)
           const error = result.failure
@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return attempt.pipe(
         Effect.timeoutOrElse({
           duration: timeout,
-          orElse: () => Effect.fail(isOut ? unknown("deadline") : busy("deadline")),
+          orElse: () => Effect.fail(isOut ? ClientError.outcomeUnknown("deadline") : busy("deadline")),
         }),
         Effect.ensuring(Effect.sync(() => underWay--)),
       )
@@ -185,5 +185,3 @@ const isUnsent = ({ reason }: ClientError.ClientError) => reason._tag === "Ended
 const isLost = ({ reason }: ClientError.ClientError) => reason._tag === "OutcomeUnknown" && reason.cause === "lost"
 
 const busy = (cause: "full" | "deadline") => ClientError.of(new ClientError.Busy({ cause }))
-
-const unknown = (cause: "lost" | "deadline") => ClientError.of(new ClientError.OutcomeUnknown({ cause }))

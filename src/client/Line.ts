@@ -26,6 +26,11 @@ export class Line {
     return this.#link
   }
 
+  /** Why there will be none any more. */
+  get ended(): ClientError.ClientError | undefined {
+    return this.#ended
+  }
+
   /** The connection, or a place to wait for it, or `Offline`. */
   readonly current: Effect.Effect<Link, ClientError.ClientError> = Effect.suspend(() => {
     if (this.#link !== undefined || this.#ended !== undefined) return this.next

@@ -5,6 +5,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as ErrorCode from "../gateway/protocol/ErrorCode.ts"
+import type { Position } from "../gateway/protocol/Fields.ts"
 import type { Asking } from "./Asking.ts"
 import * as ClientError from "./ClientError.ts"
 import type { Line } from "./Line.ts"
@@ -44,7 +46,7 @@ export interface Owner {
   readonly asking: Asking
   readonly line: Line
   /** Told of publications that the client will not hear of. */
-  readonly toldUnheard: (channel: string, offset: number) => void
+  readonly toldUnheard: (channel: string, position: Position) => void
 }
 
 /** How long a publication with these options may take. */
@@ -74,11 +76,15 @@ export const publish = (
     Effect.map(
       Effect.flatMap(link, (link) => asking.ask(link, "published", (id) => ({ ...message, id }), { timeout })),
       ({ duplicate = false, epoch, offset }): Published => {
-        if (echo === false) toldUnheard(channel, offset)
+        if (echo === false) toldUnheard(channel, { offset, epoch })
         return { offset, epoch, duplicate }
       },
     )
-  if (key === undefined) return once(line.current)
+  if (key === undefined) {
+    return Effect.mapError(once(line.current), (error) =>
+      isUnsure(error) ? ClientError.outcomeUnknown("engine") : error,
+    )
+  }
 
   /** `isOut`: it may have been accepted already, so that nothing but an answer is an outcome. */
   const untilKnown = (link: Line["current"], isOut: boolean): Effect.Effect<Published, ClientError.ClientError> =>
@@ -86,14 +92,16 @@ export const publish = (
       const { reason } = error
       if (reason._tag === "OutcomeUnknown") return untilKnown(line.next, true)
       if (reason._tag === "Offline" && isOut) return untilKnown(line.next, true)
-      if (reason._tag === "Ended" && isOut) return Effect.fail(unknown("lost"))
+      if (reason._tag === "Ended" && isOut) return Effect.fail(ClientError.outcomeUnknown("lost"))
       if (reason._tag !== "Refused" || !reason.retry) return Effect.fail(error)
-      return Effect.delay(untilKnown(line.next, isOut), reason.waitMs ?? retryMs)
+      return Effect.delay(untilKnown(line.next, isOut || isUnsure(error)), reason.waitMs ?? retryMs)
     })
   return Effect.timeoutOrElse(untilKnown(line.current, false), {
     duration: timeout,
-    orElse: () => Effect.fail(unknown("deadline")),
+    orElse: () => Effect.fail(ClientError.outcomeUnknown("deadline")),
   })
 }
 
-const unknown = (cause: "lost" | "deadline") => ClientError.of(new ClientError.OutcomeUnknown({ cause }))
+/** Of a publication this is no refusal (section 8): it may have been accepted. */
+const isUnsure = ({ reason }: ClientError.ClientError) =>
+  reason._tag === "Refused" && reason.code === ErrorCode.table.engineUnavailable.code

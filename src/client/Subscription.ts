@@ -60,7 +60,7 @@ export class Subscription implements Feed.Owner {
   readonly #options: Options
   readonly #owner: Owner
   #position: Position | undefined
-  /** Offsets told in `published` that are not heard here: the next publication follows them. */
+  /** Offsets told in `published` that are not heard here, and lie beyond others that will be. */
   #unheard: Set<number> | undefined
 
   constructor(channel: string, options: Options, owner: Owner) {
@@ -108,21 +108,22 @@ export class Subscription implements Feed.Owner {
     if (epoch === known && offset <= last) return
     // Something between is missing: it is asked for, and comes before this one does.
     if (epoch !== known || (previous > last && this.#unheard?.has(previous) !== true)) return this.#owner.rejoin(this)
-    this.#position = positionOf(publication)
-    this.#forget(offset)
+    this.#reach(positionOf(publication))
     this.feed.offer(publication)
   }
 
-  /** An offset that this connection was told in `published`, and will not hear of (`echo: false`). */
-  toldUnheard(offset: number): void {
-    if (this.state === "in" && offset > this.#position!.offset) (this.#unheard ??= new Set()).add(offset)
+  /** A position that this connection was told in `published`, and will not hear of (`echo: false`): it counts as heard. */
+  toldUnheard({ epoch, offset }: Position): void {
+    if (this.state !== "in" || epoch !== this.#position!.epoch || offset <= this.#position!.offset) return
+    ;(this.#unheard ??= new Set()).add(offset)
+    this.#reach(this.#position!)
   }
 
   /** The gateway has dropped publications for want of speed. */
   dropped(gap: Gap): void {
     if (this.state !== "in") return
     const { epoch, offset } = this.#position!
-    this.#position = { epoch, offset: Math.max(offset, gap.to) }
+    this.#reach({ epoch, offset: Math.max(offset, gap.to) })
     this.feed.offer(gap)
   }
 
@@ -131,10 +132,15 @@ export class Subscription implements Feed.Owner {
     if (this.state === "in") this.feed.offer(change)
   }
 
-  #forget(upTo: number): void {
+  /** Moves to a position, and over what follows it at once and is not heard: who publishes alone leaves nothing behind. */
+  #reach(position: Position): void {
+    this.#position = position
     if (this.#unheard === undefined) return
-    for (const offset of this.#unheard) if (offset <= upTo) this.#unheard.delete(offset)
+    let { offset } = position
+    while (this.#unheard.has(offset + 1)) offset++
+    for (const unheard of this.#unheard) if (unheard <= offset) this.#unheard.delete(unheard)
     if (this.#unheard.size === 0) this.#unheard = undefined
+    this.#position = { offset, epoch: position.epoch }
   }
 }
 

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import type * as Client from "../gateway/protocol/ClientMessage.ts"
 import { maxEntries } from "../gateway/protocol/ClientMessage.ts"
+import type { Position } from "../gateway/protocol/Fields.ts"
 import type { Asking, Link } from "./Asking.ts"
 import * as ClientError from "./ClientError.ts"
 import type { Connected, Inbound } from "./Message.ts"
@@ -41,10 +42,11 @@ export class Subscriptions implements SubscriptionOwner {
   /** A channel as a Stream, which leaves it when it ends. One at a time for each channel. */
   subscribe(channel: string, options: Options): Stream.Stream<Item, ClientError.ClientError> {
     const join = Effect.suspend(() => {
+      const { line } = this.#owner
+      if (line.ended !== undefined) return Effect.fail(line.ended)
       if (this.#channels.has(channel)) {
         return Effect.fail(ClientError.of(new ClientError.AlreadyInUse({ name: channel })))
       }
-      const { line } = this.#owner
       const subscription = new Subscription(channel, options, this)
       this.#channels.set(channel, subscription)
       if (line.link !== undefined) this.#join(line.link, subscription)
@@ -122,9 +124,9 @@ export class Subscriptions implements SubscriptionOwner {
     }
   }
 
-  /** An offset told in `published` that will not be heard here. */
-  toldUnheard(channel: string, offset: number): void {
-    this.#channels.get(channel)?.toldUnheard(offset)
+  /** A position told in `published` that will not be heard here. */
+  toldUnheard(channel: string, position: Position): void {
+    this.#channels.get(channel)?.toldUnheard(position)
   }
 
   #join(link: Link, subscription: Subscription): void {
@@ -166,6 +168,8 @@ export class Subscriptions implements SubscriptionOwner {
 
   #over(subscription: Subscription, error: ClientError.ClientError): void {
     this.#channels.delete(subscription.channel)
+    // Nothing comes to it any more: what its reader leaves unread must hold up nobody.
+    this.relieve(subscription)
     subscription.feed.end(Exit.fail(error))
   }
 

@@ -241,6 +241,37 @@ describe("a publication whose answer was lost", () => {
   )
 })
 
+describe("a publication of which the gateway's engine does not know", () => {
+  const refused = (id: unknown) => ({ type: "error", id, code: 117, message: "the engine is unavailable", retry: true })
+
+  it.effect("has an unknown outcome, and is not repeated without a key", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer } = yield* puppet.client()
+      const publishing = yield* Effect.forkScoped(reasonOf(client.publish("a", 1)))
+      peer.say(refused((yield* peer.next)["id"]))
+      assert.deepInclude(yield* Fiber.join(publishing), { _tag: "OutcomeUnknown", cause: "engine" })
+    }),
+  )
+
+  it.effect("is repeated under its key, and not said to be unsent when the connection is lost for good", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer } = yield* puppet.client({ reconnect: false })
+      const publishing = yield* Effect.forkScoped(reasonOf(client.publish("a", 1, { key: "k" })))
+      const { id: _, ...message } = yield* peer.next
+      peer.say(refused(1))
+      yield* pass("1 seconds")
+      assert.deepInclude(yield* peer.next, message)
+      peer.say({ type: "error", id: 2, code: 113, message: "busy", retry: true })
+      yield* settled
+      peer.bye(4000, { retry: "backoff" })
+      yield* pass("1 seconds")
+      assert.deepInclude(yield* Fiber.join(publishing), { _tag: "OutcomeUnknown", cause: "lost" })
+    }),
+  )
+})
+
 describe("a bye", () => {
   /** A client that was told to go, and what came of it. */
   const toldToGo = Effect.fnUntraced(function* (code: number, rest: object, options: Partial<Client.Options> = {}) {
@@ -262,6 +293,7 @@ describe("a bye", () => {
       assert.deepStrictEqual(events.items.at(-1), ClientEvent.Ended({ code: 4005, message: "told to go" }))
       assert.deepStrictEqual(heard.items, [Result.fail(ClientErrors.of(ended))])
       assert.deepStrictEqual(yield* reasonOf(ann.publish("a", 1)), ended)
+      assert.deepStrictEqual(yield* reasonOf(Stream.runDrain(ann.subscribe("b"))), ended)
     }),
   )
 

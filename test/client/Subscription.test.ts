@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { Options } from "../../src/client/Subscription.ts"
 import { settled, until } from "../support/wires.ts"
 import * as Puppet from "./puppet.ts"
-import { brief, hear, network, pass } from "./support.ts"
+import { brief, hear, network, pass, tags } from "./support.ts"
 
 const publication = (offset: number, previous = offset - 1, epoch = "e") => ({
   type: "publication",
@@ -134,6 +134,66 @@ describe("a channel's reader", () => {
       peer.say({ type: "unsubscribed", channel: "a", code: 103, message: "not allowed" })
       const error = yield* Effect.flip(Fiber.join(heard.fiber))
       assert.deepInclude(error.reason, { _tag: "Refused", code: 103, message: "not allowed" })
+    }),
+  )
+
+  it.effect("that the gateway has ended, and that leaves what it was given unread, holds up no other", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer } = yield* puppet.client()
+      const gate = yield* Deferred.make<void>()
+      const leaving = yield* Effect.forkScoped(
+        client.subscribe("a", { buffer: 2 }).pipe(
+          Stream.take(1),
+          Stream.runForEach(() => Deferred.await(gate)),
+        ),
+      )
+      peer.say(subscribed(5, { id: (yield* peer.next)["id"] }))
+      yield* settled
+      peer.say(publication(6), publication(7), {
+        type: "unsubscribed",
+        channel: "a",
+        code: 103,
+        message: "not allowed",
+      })
+      yield* settled
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(leaving)
+      const events = yield* hear(client.events)
+      peer.say({ type: "notice", code: 4001, message: "soon" })
+      yield* settled
+      assert.deepStrictEqual(tags(events.items), ["Connected", "Notice"])
+    }),
+  )
+
+  it.effect("has heard what its client was told in `published` and does not hear, and goes on behind it", () =>
+    Effect.gen(function* () {
+      const { client, peer } = yield* reader()
+      const publish = Effect.fnUntraced(function* (offset: number, epoch = "e") {
+        const publishing = yield* Effect.forkScoped(client.publish("a", 0, { echo: false }))
+        peer.say({ type: "published", id: (yield* peer.next)["id"], offset, epoch })
+        yield* Fiber.join(publishing)
+      })
+      /** Where the reader stands: what it asks for when a hole shows. */
+      const position = Effect.gen(function* () {
+        peer.say(publication(1_000))
+        yield* peer.next
+        const { id, position } = yield* peer.next
+        peer.say(subscribed((position as { readonly offset: number }).offset, { id }))
+        yield* settled
+        return position
+      })
+      yield* publish(6)
+      yield* publish(7)
+      assert.deepStrictEqual(yield* position, { offset: 7, epoch: "e" })
+      // Of another epoch, or beyond somebody else's 8 and 9, which come still.
+      yield* publish(8, "f")
+      yield* publish(10)
+      assert.deepStrictEqual(yield* position, { offset: 7, epoch: "e" })
+      yield* publish(10)
+      peer.say(publication(8), publication(9))
+      yield* settled
+      assert.deepStrictEqual(yield* position, { offset: 10, epoch: "e" })
     }),
   )
 
