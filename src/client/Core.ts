@@ -86,12 +86,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const asking = new Asking(onMoved)
   const serving = new Serving()
   const tokens = new Tokens()
-  const subscriptions = new Subscriptions({
-    asking,
-    line,
-    onTaken: onMoved,
-    later: (ms, run) => void fork(Effect.delay(Effect.sync(run), ms)),
-  })
+  const later = (ms: number, run: () => void): void => void fork(Effect.delay(Effect.sync(run), ms))
+  const subscriptions = new Subscriptions({ asking, line, onTaken: onMoved, later })
   const tokenOf: Effect.Effect<string | undefined, unknown> = Effect.isEffect(token) ? token : Effect.succeed(token)
 
   const refreshOn = (link: Link) =>
@@ -121,7 +117,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const connected = Effect.fnUntraced(function* (link: Link, answer: Connected) {
     session = answer.session
     subscriptions.connected(link, answer.subscriptions ?? {})
-    yield* serving.connected(link, asking, (service, error) => tell(ClientEvent.ServeRefused({ service, error })))
+    const onRefused = (service: string, error: unknown) => tell(ClientEvent.ServeRefused({ service, error }))
+    yield* serving.connected(link, { asking, later, onRefused })
     if (Effect.isEffect(token)) {
       const onFailed = (error: unknown) => tell(ClientEvent.RefreshFailed({ error }))
       const now = () => settings.clock.currentTimeMillisUnsafe()

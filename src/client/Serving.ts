@@ -14,6 +14,9 @@ import type { ClientError } from "./ClientError.ts"
 import type { Outbound, Request } from "./Message.ts"
 import * as Payload from "./Payload.ts"
 
+/** How long to wait before a service is offered again, where the gateway does not say. */
+export const retryMs = 1_000
+
 /** A responder's refusal, which the asker gets as `Refused`. Codes 200 to 999 are the application's own. */
 export class ServiceError extends Data.TaggedError("ServiceError")<{
   readonly code: number
@@ -27,6 +30,15 @@ export type Handler = (request: Request) => Effect.Effect<unknown, ServiceError>
 type Run = (id: number, effect: Effect.Effect<void>) => void
 
 type Answer = Extract<Outbound, { readonly type: "response" | "error" }>
+
+/** What offering services takes. */
+export interface Owner {
+  readonly asking: Asking
+  /** Runs something later, for as long as the client lives. */
+  readonly later: (ms: number, run: () => void) => void
+  /** A service is not served any more. */
+  readonly onRefused: (service: string, error: ClientError) => void
+}
 
 /** All services of one client. */
 export class Serving {
@@ -49,29 +61,29 @@ export class Serving {
   }
 
   /** Offers the services on a new connection, whose requests live in its scope. */
-  connected(
-    link: Link,
-    asking: Asking,
-    onRefused: (service: string, error: ClientError) => void,
-  ): Effect.Effect<void, never, Scope.Scope> {
+  connected(link: Link, owner: Owner): Effect.Effect<void, never, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const fibers = yield* FiberMap.make<number, void, never>()
       const run = yield* FiberMap.runtime(fibers)()
       this.#run = (id, effect) => void run(id, effect)
-      for (const service of this.#handlers.keys()) {
-        asking.askUnsafe(
-          link,
-          (id) => ({ type: "serve", id, service }),
-          (exit) => {
-            if (Exit.isSuccess(exit)) return
-            const error = Cause.squash(exit.cause) as ClientError
-            if (error.reason._tag !== "Refused") return
-            this.#handlers.delete(service)
-            onRefused(service, error)
-          },
-        )
-      }
+      for (const service of this.#handlers.keys()) this.#offer(service, link, owner)
     })
+  }
+
+  #offer(service: string, link: Link, owner: Owner): void {
+    const onAnswer = (exit: Exit.Exit<unknown, ClientError>): void => {
+      if (Exit.isSuccess(exit)) return
+      const error = Cause.squash(exit.cause) as ClientError
+      const { reason } = error
+      if (reason._tag !== "Refused" || !this.has(service)) return
+      if (reason.retry) return owner.later(reason.waitMs ?? retryMs, again)
+      this.#handlers.delete(service)
+      owner.onRefused(service, error)
+    }
+    const again = (): void => {
+      if (link.isOpen && this.has(service)) this.#offer(service, link, owner)
+    }
+    owner.asking.askUnsafe(link, (id) => ({ type: "serve", id, service }), onAnswer)
   }
 
   /** A request to answer. */

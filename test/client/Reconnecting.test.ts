@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import * as Client from "../../src/client/Client.ts"
 import * as ClientErrors from "../../src/client/ClientError.ts"
 import * as ClientEvent from "../../src/client/ClientEvent.ts"
@@ -237,6 +238,35 @@ describe("a publication whose answer was lost", () => {
       yield* loseAnswer(wires[0]!)
       yield* pass("5 seconds")
       assert.deepInclude(yield* Fiber.join(publishing), { _tag: "OutcomeUnknown", cause: "deadline" })
+    }),
+  )
+})
+
+describe("a service that is refused when it is offered again", () => {
+  it.effect("is offered once more as soon as the gateway says, or not served any more", () =>
+    Effect.gen(function* () {
+      const puppet = yield* Puppet.make
+      const { client, peer: first } = yield* puppet.client()
+      const events = yield* hear(client.events)
+      const serving = yield* Effect.forkScoped(client.serve("s", () => Effect.void))
+      first.say({ type: "serving", id: (yield* first.next)["id"], service: "s" })
+      yield* Fiber.join(serving)
+      first.wire.abortUnsafe()
+      yield* pass("1 seconds")
+      const peer = yield* puppet.accept()
+      const refuse = Effect.fnUntraced(function* (rest: object) {
+        const { id, ...message } = yield* peer.next
+        assert.deepStrictEqual(message, { type: "serve", service: "s" })
+        peer.say({ type: "error", id, code: 111, message: "no", ...rest })
+      })
+      yield* refuse({ retry: true, waitMs: 3_000 })
+      const received = peer.wire.receivedUnsafe()
+      yield* pass("2999 millis")
+      assert.strictEqual(peer.wire.receivedUnsafe(), received)
+      yield* TestClock.adjust("1 millis")
+      yield* refuse({ retry: false })
+      yield* settled
+      assert.strictEqual(tags(events.items).at(-1), "ServeRefused")
     }),
   )
 })
