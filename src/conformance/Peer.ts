@@ -88,6 +88,18 @@ export class Peer<In> {
       )
     })
 
+  /** What comes next beside heartbeats, of which each is told, within so many milliseconds however many of them come. */
+  readonly said = (withinMs: number, onBeat: () => void = () => {}): Effect.Effect<Heard<In>> =>
+    Effect.gen({ self: this }, function* () {
+      const end = performance.now() + withinMs
+      do {
+        const heard = yield* this.next(Math.max(1, end - performance.now()))
+        if (heard._tag !== "Heartbeat") return heard
+        onBeat()
+      } while (performance.now() < end)
+      return { _tag: "Silence" }
+    })
+
   readonly #read: Effect.Effect<void> = Effect.suspend(() =>
     Effect.matchCause(this.wire.pull, {
       onSuccess: (chunks) => chunks.forEach((chunk) => this.#take(chunk)),

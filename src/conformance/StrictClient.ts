@@ -44,11 +44,7 @@ export class StrictClient {
 
   /** The next message; heartbeats are answered and passed over. */
   readonly next = (withinMs = patienceMs): Effect.Effect<Peer.Heard<Inbound>> =>
-    Effect.flatMap(this.peer.next(withinMs), (heard) => {
-      if (heard._tag !== "Heartbeat") return Effect.succeed(heard)
-      this.peer.beat()
-      return this.next(withinMs)
-    })
+    this.peer.said(withinMs, () => this.peer.beat())
 
   /** The next message that is of the type and suits; those before it that are unasked are kept for later. */
   readonly expect = <T extends Inbound["type"]>(
@@ -59,8 +55,9 @@ export class StrictClient {
       const isIt = (message: Inbound): message is Of<T> => message.type === type && suits(message as Of<T>)
       const at = this.#aside.findIndex(isIt)
       if (at >= 0) return this.#aside.splice(at, 1)[0] as Of<T>
+      const end = performance.now() + patienceMs
       while (true) {
-        const heard = yield* this.next()
+        const heard = yield* this.next(end - performance.now())
         if (heard._tag !== "Message") return yield* broken(`expected ${type}, got ${Peer.shown(heard)}`)
         const { message } = heard
         if (isIt(message)) return message

@@ -73,7 +73,7 @@ export class StrictServer {
   /** Takes `connect` and answers it byte by byte. False if it did not come. */
   readonly connect = (withinMs: number): Effect.Effect<boolean> =>
     Effect.gen({ self: this }, function* () {
-      const heard = yield* this.#next(withinMs)
+      const heard = yield* this.peer.said(withinMs)
       const connect = heard._tag === "Message" && heard.message.type === "connect" ? heard.message : undefined
       const isFit = heard._tag === "Message" && heard.bytes <= firstFrameBytes && connect?.version === 1
       this.#ledger.judge("connect.first", isFit, `first came ${Peer.shown(heard)}`)
@@ -111,11 +111,11 @@ export class StrictServer {
   readonly leaves = (withinMs: number): Effect.Effect<boolean> =>
     Effect.gen({ self: this }, function* () {
       const end = performance.now() + withinMs
-      while (true) {
-        const heard = yield* this.peer.next(Math.max(1, end - performance.now()))
-        if (heard._tag === "Closed") return true
-        if (heard._tag === "Silence") return false
+      while (performance.now() < end) {
+        const heard = yield* this.peer.said(end - performance.now())
+        if (heard._tag !== "Message") return heard._tag === "Closed"
       }
+      return false
     })
 
   /** Ends the connection with a bye. */
@@ -128,11 +128,6 @@ export class StrictServer {
     this.#beatsSent++
     this.peer.beat()
   }
-
-  readonly #next = (withinMs: number): Effect.Effect<Peer.Heard<ClientMessage.ClientFrame>> =>
-    Effect.flatMap(this.peer.next(withinMs), (heard) =>
-      heard._tag === "Heartbeat" ? this.#next(withinMs) : Effect.succeed(heard),
-    )
 
   #take(heard: Peer.Heard<ClientMessage.ClientFrame>): void {
     if (heard._tag === "Heartbeat") this.#beatsHeard++

@@ -38,16 +38,20 @@ export const of = <R>(
   { id, section, text }: Rule,
   judging: Effect.Effect<unknown, Broken | NotSeen, R>,
 ): Effect.Effect<Verdict, never, R> =>
-  Effect.match(judging, {
-    onSuccess: (): Verdict => ({ id, section, text, outcome: "pass" }),
-    onFailure: ({ _tag, detail }): Verdict => ({
-      id,
-      section,
-      text,
-      outcome: _tag === "Broken" ? "fail" : "notSeen",
-      detail,
-    }),
-  })
+  // What nobody thought of that a peer might say is no end of the judging of others.
+  Effect.match(
+    Effect.catchDefect(judging, (defect) => broken(String(defect))),
+    {
+      onSuccess: (): Verdict => ({ id, section, text, outcome: "pass" }),
+      onFailure: ({ _tag, detail }): Verdict => ({
+        id,
+        section,
+        text,
+        outcome: _tag === "Broken" ? "fail" : "notSeen",
+        detail,
+      }),
+    },
+  )
 
 /** Whether nobody broke a rule, and at least one was seen to be kept. */
 export const isPassed = (verdicts: ReadonlyArray<Verdict>): boolean =>

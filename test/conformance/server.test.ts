@@ -21,6 +21,8 @@ const gateway = Effect.map(
 const failed = (verdicts: ReadonlyArray<Verdict>) =>
   verdicts.filter(({ outcome }) => outcome !== "pass").map(({ id, outcome }) => `${id} ${outcome}`)
 
+const limits = { subscriptions: 1_000, commandsPerSecond: 1_000, outboxBytes: 1_048_576 }
+
 const faults: ReadonlyArray<readonly [string, Tampering.Change, ReadonlyArray<string>]> = [
   [
     "answers a heartbeat",
@@ -67,6 +69,11 @@ const faults: ReadonlyArray<readonly [string, Tampering.Change, ReadonlyArray<st
       "services.vanished fail",
       "services.unserve fail",
     ],
+  ],
+  [
+    "lets no frame in",
+    (message) => (message.type === "connected" ? { ...message, limits: { ...limits, frameBytes: 10 } } : message),
+    ["frames.limit fail"],
   ],
   [
     "has no history",
