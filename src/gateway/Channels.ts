@@ -9,7 +9,8 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Engine, EngineError, type Deliver, type Page, type Publication, type Range } from "./engine/Engine.ts"
+import { type Deliver, Engine, type EngineError, type Page, type Publication, type Range } from "./engine/Engine.ts"
+import * as EngineAnswer from "./EngineAnswer.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import type { Position } from "./protocol/Fields.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
@@ -122,19 +123,14 @@ export const make = Effect.fnUntraced(function* <Encoded>(
   let subscriptions = 0
   let reads = 0
 
-  const late = Effect.fail(
-    new EngineError({ reason: "Unavailable", detail: `the engine has not answered within ${engineTimeoutMs} ms` }),
-  )
   /** Runs what many may wait for, and in which none of them must be alone: who began it may be gone before the end. */
   const settle = <A>(
     deferred: Deferred.Deferred<A, ErrorCode.ErrorFacts>,
     effect: Effect.Effect<A, EngineError>,
   ): Effect.Effect<void> =>
-    effect.pipe(
-      Effect.timeoutOrElse({ duration: engineTimeoutMs, orElse: () => late }),
-      Effect.mapError(ErrorCode.ofEngine),
-      Effect.exit,
-      Effect.map((exit) => void Deferred.doneUnsafe(deferred, exit)),
+    Effect.map(
+      Effect.exit(EngineAnswer.within(effect, engineTimeoutMs)),
+      (exit) => void Deferred.doneUnsafe(deferred, exit),
     )
 
   const deliver =

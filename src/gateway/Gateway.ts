@@ -223,6 +223,7 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   // Without knowing what was revoked, nobody is let in.
   yield* RevocationFeed.follow({
     engine,
+    engineTimeoutMs,
     channels,
     revocations,
     onRevoked: () => sessions.each((session) => session.endIfRevoked()),

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Identity } from "./auth/Identity.ts"
 import { messageOf } from "./Channels.ts"
 import type { Engine, Page } from "./engine/Engine.ts"
+import * as EngineAnswer from "./EngineAnswer.ts"
 import { isAllowed, type Policy } from "./Policy.ts"
 import type * as Client from "./protocol/ClientMessage.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
@@ -46,18 +47,13 @@ export const answer = (
     ...(since !== undefined && { since: since.offset }),
     ...(reverse !== undefined && { reverse }),
   }
-  return engine.read(channel, range).pipe(
-    Effect.map((page) =>
+  return Effect.match(EngineAnswer.within(engine.read(channel, range), engineTimeoutMs), {
+    onFailure: refuse,
+    onSuccess: (page) =>
       since === undefined || since.epoch === page.position.epoch
         ? answered(message, page)
         : refuse(ErrorCode.make("positionLost")),
-    ),
-    Effect.timeoutOrElse({
-      duration: engineTimeoutMs,
-      orElse: () => Effect.succeed(refuse(ErrorCode.make("engineUnavailable"))),
-    }),
-    Effect.catchTag("EngineError", (error) => Effect.succeed(refuse(ErrorCode.ofEngine(error)))),
-  )
+  })
 }
 
 const answered = ({ channel, id }: Client.History, { more, position, publications }: Page): Server.History => {

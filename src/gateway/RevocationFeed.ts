@@ -10,9 +10,9 @@ import * as Revocations from "./auth/Revocations.ts"
 import type { Channels, Subscriber } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
 import type { Engine } from "./engine/Engine.ts"
+import * as EngineAnswer from "./EngineAnswer.ts"
 import type { Mismatch } from "./Policy.ts"
 import type { Data } from "./protocol/Data.ts"
-import * as ErrorCode from "./protocol/ErrorCode.ts"
 
 /** Revocations that are read at a time. */
 const pageSize = 1_000
@@ -20,6 +20,8 @@ const pageSize = 1_000
 /** What following takes. */
 export interface Options {
   readonly engine: Engine["Service"]
+  /** How long each reading may take. */
+  readonly engineTimeoutMs: number
   readonly channels: Channels<Encoded>
   readonly revocations: Revocations.Revocations["Service"]
   /** Something was revoked: who is connected may be concerned. */
@@ -41,7 +43,7 @@ export const parse = (data: Data): Result.Result<Revocations.Revocation, Mismatc
 
 /** Succeeds once every revocation that is kept is in force; those to come follow by themselves. */
 export const follow = Effect.fnUntraced(function* (options: Options) {
-  const { channels, engine, onRefused, onRevoked, revocations } = options
+  const { channels, engine, engineTimeoutMs, onRefused, onRevoked, revocations } = options
   const apply = (data: Data) => {
     const revoked = Result.flatMap(
       Result.mapError(parse(data), ({ message, path }) => `${path} ${message}`.trim()),
@@ -65,7 +67,7 @@ export const follow = Effect.fnUntraced(function* (options: Options) {
   let since = 0
   for (let more = true; more;) {
     const range = { since, limit: pageSize, maxBytes: Infinity }
-    const page = yield* Effect.mapError(engine.read(Revocations.channel, range), ErrorCode.ofEngine)
+    const page = yield* EngineAnswer.within(engine.read(Revocations.channel, range), engineTimeoutMs)
     for (const { data, offset } of page.publications) {
       apply(data)
       since = offset
