@@ -2,56 +2,31 @@
  * The gateway's protocol in Protobuf as a client reads and writes it (docs/protocol.md, section 2).
  * Fails for what is no `Envelope`, and judges nothing else. Names no platform.
  */
-import { fromBinary, toBinary } from "@bufbuild/protobuf"
 import * as Result from "effect/Result"
-import { CodecError, type Codec } from "../codec/Codec.ts"
+import type { Codec, CodecError } from "../codec/Codec.ts"
 import * as JsonCodec from "../codec/JsonCodec.ts"
-import * as Shown from "../codec/Shown.ts"
 import type * as Carried from "../gateway/protocol/Data.ts"
-import { type Envelope, EnvelopeSchema } from "../gateway/protocol/gen/longline_pb.ts"
-import * as PlainMessage from "../gateway/protocol/PlainMessage.ts"
+import * as EnvelopeBytes from "../gateway/protocol/EnvelopeBytes.ts"
 import * as Hearing from "./Hearing.ts"
 import type { Inbound, Outbound } from "./Message.ts"
 
 /** Protobuf, with frames without a body as messages. Made when it is wanted: its tables take a millisecond. */
 export const make = (): Codec<Inbound, Outbound> => {
-  const { fromPlain, toPlain } = PlainMessage.converter(EnvelopeSchema)
+  const envelope = EnvelopeBytes.make()
   return {
     name: "protobuf",
     decode: (body) =>
       body.length === 0
         ? Result.succeed({ type: "heartbeat" })
-        : Result.flatMap(read(body), (envelope) => Hearing.hear(named(toPlain(envelope)), toValue)),
-    encode: (message) =>
-      message.type === "heartbeat" ? Result.succeed(noBytes) : write(message, () => fromPlain(message) as Envelope),
+        : Result.flatMap(envelope.read(body), (plain) => Hearing.hear(named(plain), toValue)),
+    encode: (message) => (message.type === "heartbeat" ? Result.succeed(noBytes) : envelope.write(message)),
   }
 }
 
 const noBytes = new Uint8Array(0)
 
-const read = (body: Uint8Array): Result.Result<Envelope, CodecError> => {
-  try {
-    return Result.succeed(fromBinary(EnvelopeSchema, body, { readUnknownFields: false }))
-  } catch (cause) {
-    const actual = `${body.length} bytes that are none`
-    const expected = "an Envelope of longline.proto"
-    return Result.fail(new CodecError({ direction: "decode", path: "", expected, actual, cause }))
-  }
-}
-
-const write = (message: Outbound, envelope: () => Envelope): Result.Result<Uint8Array, CodecError> => {
-  try {
-    return Result.succeed(toBinary(EnvelopeSchema, envelope()))
-  } catch (cause) {
-    // A number that the application gave and that fits no field: a limit below zero, for one.
-    const expected = `a ${message.type} that Protobuf can hold`
-    return Result.fail(new CodecError({ direction: "encode", path: "", expected, actual: Shown.value(message), cause }))
-  }
-}
-
 /** Answers have another name than what they answer, what stands in a list has none, and an empty list is as good as none. */
-const named = (plain: unknown): Hearing.WireObject => {
-  const object = plain as Hearing.WireObject
+const named = (object: Hearing.WireObject): Hearing.WireObject => {
   switch (object["type"]) {
     case "subscribed":
       return { ...object, publications: publicationsOf(object) }
