@@ -6,16 +6,11 @@ import * as Effect from "effect/Effect"
 import type { Codec } from "../codec/Codec.ts"
 import * as Protocol from "../connection/Protocol.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
+import * as FrameLimits from "../gateway/protocol/FrameLimits.ts"
 import type { Encoding } from "../gateway/protocol/Subprotocol.ts"
 import { type ClientError, Ended, of } from "./ClientError.ts"
 import * as ClientJson from "./ClientJson.ts"
 import type { Inbound, Outbound } from "./Message.ts"
-
-/** Body bytes of a frame from the gateway (section 1). */
-export const maxServerFrameBytes = 1024 * 1024
-
-/** Body bytes of a frame to the gateway, once it has answered `connect` (section 1). */
-export const maxClientFrameBytes = 64 * 1024
 
 /** The connection's protocol. */
 export const protocolOf = (encoding: Encoding): Effect.Effect<Protocol.Protocol<Inbound, Outbound>, ClientError> =>
@@ -23,8 +18,8 @@ export const protocolOf = (encoding: Encoding): Effect.Effect<Protocol.Protocol<
     Protocol.fromCodec({
       name: "longline",
       codec,
-      layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxServerFrameBytes }),
-      maxOutboundFrameBytes: maxClientFrameBytes,
+      layout: FrameLayout.makeUnsafe({ maxFrameBytes: FrameLimits.maxServerFrameBytes }),
+      maxOutboundFrameBytes: FrameLimits.maxClientFrameBytes,
       heartbeat: "none",
     }),
   )

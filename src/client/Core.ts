@@ -13,6 +13,8 @@ import * as Stream from "effect/Stream"
 import * as CloseReason from "../connection/CloseReason.ts"
 import * as Dial from "../connection/Dial.ts"
 import * as Reconnect from "../connection/Reconnect.ts"
+import * as ByeCode from "../gateway/protocol/ByeCode.ts"
+import { maxFrameBytesBeforeConnect } from "../gateway/protocol/FrameLimits.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
 import * as Subprotocol from "../gateway/protocol/Subprotocol.ts"
 import { Asking, type Link } from "./Asking.ts"
@@ -56,9 +58,6 @@ export const closeTimeout = Duration.seconds(2)
 
 /** Events that a slow reader of them may still see. */
 export const maxEvents = 64
-
-/** Bytes of `connect` at the most (section 1). */
-export const maxConnectBytes = 16 * 1024
 
 /** The parts of a client that is connected. */
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -110,7 +109,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ...(options.client !== undefined && { client: options.client }),
     }
     const bytes = new TextEncoder().encode(JSON.stringify(bare)).length + ',"subscriptions":[]'.length
-    const riding = subscriptions.riding(maxConnectBytes - bytes)
+    const riding = subscriptions.riding(maxFrameBytesBeforeConnect - bytes)
     return riding.length === 0 ? bare : { ...bare, subscriptions: riding }
   }
 
@@ -153,7 +152,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         return serving.cancelled(message.id)
       case "notice": {
         const { code, message: text, waitMs } = message
-        if (code === expiredCode) tokens.urge()
+        if (code === ByeCode.table.expired.code) tokens.urge()
         return tell(ClientEvent.Notice({ code, message: text, waitMs }))
       }
       case "heartbeat":
@@ -243,8 +242,6 @@ const adviceOf = (bye: Bye | undefined, hasNewTokens: boolean): Reconnect.Advice
   if (bye?.retry === "never" || (bye?.retry === "reauth" && !hasNewTokens)) return "stop"
   return { atOnce: bye?.retry === "now", elsewhere: bye?.retry === "elsewhere", waitMs: bye?.waitMs }
 }
-
-const expiredCode = 4200
 
 /** What the application's own token callback failed with is a refusal to refresh. */
 const asClientError = (error: unknown): ClientError.ClientError =>

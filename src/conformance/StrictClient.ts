@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Dialer } from "../client/Client.ts"
-import { maxServerFrameBytes } from "../client/ClientCodec.ts"
+import { maxServerFrameBytes } from "../gateway/protocol/FrameLimits.ts"
 import { codec } from "../client/ClientJson.ts"
 import type { Inbound } from "../client/Message.ts"
 import * as Peer from "./Peer.ts"

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as ClientMessage from "../gateway/protocol/ClientMessage.ts"
+import { maxClientFrameBytes, maxFrameBytesBeforeConnect } from "../gateway/protocol/FrameLimits.ts"
 import type { Position } from "../gateway/protocol/Fields.ts"
 import * as JsonProtocol from "../gateway/protocol/JsonProtocol.ts"
 import type { Wire } from "../transport/Transport.ts"
@@ -16,10 +17,6 @@ export const heartbeat = { intervalMs: 1_000, timeoutMs: 1_000 }
 
 /** How often a client that waits hears something. */
 const beatMs = 300
-
-/** Body bytes of a client's frames, before it is connected and after. */
-const firstFrameBytes = 16 * 1024
-const frameBytes = 64 * 1024
 
 /** What a client is told of a channel. */
 export interface Joined {
@@ -65,7 +62,7 @@ export class StrictServer {
   #offset = 0
 
   constructor(wire: Wire, ledger: Ledger, script: Script) {
-    this.peer = new Peer.Peer(wire, codec.decode, frameBytes)
+    this.peer = new Peer.Peer(wire, codec.decode, maxClientFrameBytes)
     this.#ledger = ledger
     this.#script = script
   }
@@ -75,7 +72,7 @@ export class StrictServer {
     Effect.gen({ self: this }, function* () {
       const heard = yield* this.peer.said(withinMs)
       const connect = heard._tag === "Message" && heard.message.type === "connect" ? heard.message : undefined
-      const isFit = heard._tag === "Message" && heard.bytes <= firstFrameBytes && connect?.version === 1
+      const isFit = heard._tag === "Message" && heard.bytes <= maxFrameBytesBeforeConnect && connect?.version === 1
       this.#ledger.judge("connect.first", isFit, `first came ${Peer.shown(heard)}`)
       if (connect === undefined) return false
       this.first = connect
@@ -187,7 +184,12 @@ export class StrictServer {
       session: { id: sessionId, key, ttlMs: 60_000 },
       resumed,
       heartbeat,
-      limits: { frameBytes, subscriptions: 1_000, commandsPerSecond: 1_000, outboxBytes: 1_048_576 },
+      limits: {
+        frameBytes: maxClientFrameBytes,
+        subscriptions: 1_000,
+        commandsPerSecond: 1_000,
+        outboxBytes: 1_048_576,
+      },
       server: { name: "longline conformance", version: "1", node: "n" },
       time: Date.now(),
       weather: { of: [1] },

@@ -27,6 +27,7 @@ import { Policies } from "./Policy.ts"
 import * as Presence from "./Presence.ts"
 import * as ByeCode from "./protocol/ByeCode.ts"
 import type { ClientFrame } from "./protocol/ClientMessage.ts"
+import * as FrameLimits from "./protocol/FrameLimits.ts"
 import * as JsonProtocol from "./protocol/JsonProtocol.ts"
 import * as ProtobufProtocol from "./protocol/ProtobufProtocol.ts"
 import type { ServerMessage } from "./protocol/ServerMessage.ts"
@@ -40,14 +41,7 @@ import * as Sessions from "./Sessions.ts"
 import type { Shared } from "./Shared.ts"
 import * as Subscriptions from "./Subscriptions.ts"
 
-/** Body bytes of a client's frame until it has connected. */
-export const maxFrameBytesBeforeConnect = 16 * 1024
-
-/** Body bytes of a client's frame afterwards. */
-export const maxClientFrameBytes = 64 * 1024
-
-/** Body bytes of a frame to a client. */
-export const maxServerFrameBytes = 1024 * 1024
+export { maxClientFrameBytes, maxFrameBytesBeforeConnect, maxServerFrameBytes } from "./protocol/FrameLimits.ts"
 
 /** Messages of one client in a second; heartbeats count too. */
 export const defaultCommandsPerSecond = 1_000
@@ -100,8 +94,8 @@ export const protocol: Protocol.Protocol<ClientFrame, ServerMessage> = Protocol.
   codec: json,
   codecFor: (firstBody) => (firstBody[0] === JsonProtocol.firstByte ? json : protobuf),
   subprotocols: { [Subprotocol.names.json]: json, [Subprotocol.names.protobuf]: protobuf },
-  layout: FrameLayout.makeUnsafe({ maxFrameBytes: maxFrameBytesBeforeConnect }),
-  maxOutboundFrameBytes: maxServerFrameBytes,
+  layout: FrameLayout.makeUnsafe({ maxFrameBytes: FrameLimits.maxFrameBytesBeforeConnect }),
+  maxOutboundFrameBytes: FrameLimits.maxServerFrameBytes,
   peerBegins: true,
   goodbye: (reason) => {
     const bye = ByeCode.of(reason)
@@ -211,7 +205,7 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
       timeoutMs: finite(Duration.toMillis(heartbeat.timeout)),
     },
     limits: {
-      frameBytes: maxClientFrameBytes,
+      frameBytes: FrameLimits.maxClientFrameBytes,
       subscriptions: finite(maxSubscriptions ?? Subscriptions.defaultMaxSubscriptions),
       commandsPerSecond: finite(commandsPerSecond),
       outboxBytes: finite(outbox.maxBytes),
