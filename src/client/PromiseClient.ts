@@ -8,7 +8,6 @@
  * ```
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Presence } from "../gateway/protocol/ServerMessage.ts"
@@ -66,15 +65,14 @@ export const connect = async (options: Options & Abortable): Promise<PromiseClie
     ...Promised.callsOf(client),
     subscribe: (channel, options) => Stream.toAsyncIterable(client.subscribe(channel, options)),
     serve: async (service, handler) => {
-      const serving = Scope.forkUnsafe(scope)
       const answer = (request: Request) =>
         Effect.catchIf(
           Effect.tryPromise({ try: async (signal) => handler(request, signal), catch: (error) => error }),
           (error) => !(error instanceof Client.ServiceError),
           (defect) => Effect.die(defect),
         ) as Effect.Effect<unknown, Client.ServiceError>
-      await Effect.runPromise(Scope.provide(client.serve(service, answer), serving))
-      return () => Effect.runPromise(Scope.close(serving, Exit.void))
+      const serving = await Promised.openIn(Scope.forkUnsafe(scope), client.serve(service, answer))
+      return serving.close
     },
     presence: (channel, { signal, ...options } = {}) => Promised.run(client.presence(channel, options), signal),
     refresh: () => Effect.runPromise(client.refresh),

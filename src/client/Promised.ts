@@ -43,8 +43,15 @@ export interface Opened<A> {
 }
 
 /** Makes it; rejected if that fails, or when the signal is aborted before. */
-export const open = async <A, E>(make: Effect.Effect<A, E, Scope.Scope>, signal?: AbortSignal): Promise<Opened<A>> => {
-  const scope = Scope.makeUnsafe()
+export const open = <A, E>(make: Effect.Effect<A, E, Scope.Scope>, signal?: AbortSignal): Promise<Opened<A>> =>
+  openIn(Scope.makeUnsafe(), make, signal)
+
+/** The same in a scope that is there already, and is closed if it fails. */
+export const openIn = async <A, E>(
+  scope: Scope.Closeable,
+  make: Effect.Effect<A, E, Scope.Scope>,
+  signal?: AbortSignal,
+): Promise<Opened<A>> => {
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   try {
     return { made: await run(Scope.provide(make, scope), signal), scope, close }

@@ -21,6 +21,9 @@ export interface Mismatch {
   readonly message: string
 }
 
+/** The complaint as one sentence. */
+export const mismatchText = ({ message, path }: Mismatch): string => (path === "" ? message : `${path}: ${message}`)
+
 /** The policy of the channels and services of one namespace. */
 export interface Policy {
   readonly history: Retention

@@ -7,7 +7,8 @@ import { TokenBucket } from "../connection/RateLimit.ts"
 import type { Identity } from "./auth/Identity.ts"
 import type { Draft } from "./engine/Engine.ts"
 import * as Idempotency from "./engine/Idempotency.ts"
-import { isAllowed, type Policy } from "./Policy.ts"
+import * as Publications from "./engine/Publications.ts"
+import { isAllowed, mismatchText, type Policy } from "./Policy.ts"
 import type { Publish } from "./protocol/ClientMessage.ts"
 import * as Data from "./protocol/Data.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
@@ -92,14 +93,11 @@ const sizeError = (policy: Policy, data: Data.Data, key: string | undefined, tag
     return `a key of ${Buffer.byteLength(key)} bytes, allowed are ${maxKeyBytes}`
   }
   if (tags === undefined) return undefined
-  const entries = Object.entries(tags)
-  if (entries.length > maxTags) return `${entries.length} tags, allowed are ${maxTags}`
-  const bytes = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
+  const count = Object.keys(tags).length
+  if (count > maxTags) return `${count} tags, allowed are ${maxTags}`
+  const bytes = Publications.tagBytes(tags)
   return bytes > maxTagBytes ? `tags of ${bytes} bytes together, allowed are ${maxTagBytes}` : undefined
 }
-
-const mismatchText = ({ message, path }: { readonly path: string; readonly message: string }): string =>
-  path === "" ? message : `${path}: ${message}`
 
 const fail = (name: ErrorCode.ErrorName, message?: string): Result.Result<never, ErrorCode.ErrorFacts> =>
   Result.fail(ErrorCode.make(name, message === undefined ? undefined : { message }))

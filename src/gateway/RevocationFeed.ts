@@ -11,7 +11,7 @@ import type { Channels, Subscriber } from "./Channels.ts"
 import type { Encoded } from "./Encoded.ts"
 import type { Engine } from "./engine/Engine.ts"
 import * as EngineAnswer from "./EngineAnswer.ts"
-import type { Mismatch } from "./Policy.ts"
+import { type Mismatch, mismatchText } from "./Policy.ts"
 import type { Data } from "./protocol/Data.ts"
 
 /** Revocations that are read at a time. */
@@ -45,9 +45,8 @@ export const parse = (data: Data): Result.Result<Revocations.Revocation, Mismatc
 export const follow = Effect.fnUntraced(function* (options: Options) {
   const { channels, engine, engineTimeoutMs, onRefused, onRevoked, revocations } = options
   const apply = (data: Data) => {
-    const revoked = Result.flatMap(
-      Result.mapError(parse(data), ({ message, path }) => `${path} ${message}`.trim()),
-      (revocation) => Result.mapError(revocations.revoke(revocation), (error) => error.message),
+    const revoked = Result.flatMap(Result.mapError(parse(data), mismatchText), (revocation) =>
+      Result.mapError(revocations.revoke(revocation), (error) => error.message),
     )
     if (Result.isFailure(revoked)) onRefused(revoked.failure)
   }
