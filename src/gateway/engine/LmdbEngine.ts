@@ -12,29 +12,18 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as DataDirectory from "./DataDirectory.ts"
-import { Engine, type EngineError, type Retention } from "./Engine.ts"
-import type * as Idempotency from "./Idempotency.ts"
+import { Engine, type EngineError } from "./Engine.ts"
 import * as LmdbStore from "./LmdbStore.ts"
 import * as LmdbWriter from "./LmdbWriter.ts"
 import * as MemoryEngine from "./MemoryEngine.ts"
 import * as Times from "./Times.ts"
 
-/** What `make` takes. */
-export interface Options {
+/** What `make` takes: a directory, and what is written in it. */
+export interface Options extends LmdbWriter.Options {
   /** Made if it does not exist. */
   readonly directory: string
   /** Default: `always`. */
   readonly sync?: LmdbStore.Sync | undefined
-  /** What is kept of a channel, asked when it comes to hand. */
-  readonly retention: (channel: string) => Retention
-  /** Default: `MemoryEngine.defaultMaxChannels`. */
-  readonly maxChannels?: number | undefined
-  /** Default: `MemoryEngine.defaultPositionTtl`. Longer than keys are remembered. */
-  readonly positionTtl?: Duration.Input | undefined
-  /** Limits of the keys remembered. */
-  readonly keys?: Parameters<typeof Idempotency.make>[0] | undefined
-  /** Publications in the log before they are put in their places. Default: `LmdbLog.defaultMaxLogged`. */
-  readonly maxLogged?: number | undefined
   /** Free bytes of the disk below which nothing is published. Default: `LmdbStore.defaultReserveBytes`. */
   readonly reserveBytes?: number | undefined
 }
@@ -62,7 +51,7 @@ export const layer = (options: Options): Layer.Layer<Engine, DataDirectory.Direc
 /** An engine on a store that is open, which is closed with the scope. */
 export const fromStore = (
   store: LmdbStore.LmdbStore,
-  options: Omit<Options, "directory" | "sync" | "reserveBytes">,
+  options: LmdbWriter.Options,
 ): Effect.Effect<Engine["Service"], DataDirectory.DirectoryError, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock

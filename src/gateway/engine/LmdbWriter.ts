@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Position } from "../protocol/Fields.ts"
 import { type Accepted, type Counts, type Deliver, type Draft, EngineError } from "./Engine.ts"
-import type { Page, Range } from "./Engine.ts"
-import type { Options } from "./LmdbEngine.ts"
+import type { Page, Range, Retention } from "./Engine.ts"
 import { Gathering } from "./Gathering.ts"
+import type * as Idempotency from "./Idempotency.ts"
 import { type Head, LmdbHeads } from "./LmdbHeads.ts"
 import * as LmdbHistory from "./LmdbHistory.ts"
 import * as LmdbKeys from "./LmdbKeys.ts"
@@ -27,6 +27,20 @@ import * as MemoryEngine from "./MemoryEngine.ts"
 import * as Publications from "./Publications.ts"
 import * as Records from "./Records.ts"
 import type { Times } from "./Times.ts"
+
+/** What is kept, and for how long. */
+export interface Options {
+  /** What is kept of a channel, asked when it comes to hand. */
+  readonly retention: (channel: string) => Retention
+  /** Default: `MemoryEngine.defaultMaxChannels`. */
+  readonly maxChannels?: number | undefined
+  /** Default: `MemoryEngine.defaultPositionTtl`. Longer than keys are remembered. */
+  readonly positionTtl?: Duration.Input | undefined
+  /** Limits of the keys remembered. */
+  readonly keys?: Parameters<typeof Idempotency.make>[0] | undefined
+  /** Publications in the log before they are put in their places. Default: `LmdbLog.defaultMaxLogged`. */
+  readonly maxLogged?: number | undefined
+}
 
 /** Drafts that wait to be written. Over it they are refused. */
 export const maxWaiting = 10_000
@@ -81,12 +95,7 @@ export class LmdbWriter {
   private resumers: Array<() => void> = []
   private readonly gathering = new Gathering()
 
-  constructor(
-    store: LmdbStore,
-    options: Omit<Options, "directory" | "sync" | "reserveBytes">,
-    times: Times,
-    onFailure: (error: EngineError) => void,
-  ) {
+  constructor(store: LmdbStore, options: Options, times: Times, onFailure: (error: EngineError) => void) {
     const { state } = store
     this.store = store
     this.times = times
