@@ -66,7 +66,7 @@ export class TokenBucket {
   take(count: number, now: number): boolean {
     if (this.perSecond === Infinity) return true
     this.#refill(now)
-    if (this.#tokens < Math.min(count, this.perSecond)) return false
+    if (this.#tokens < this.#needed(count)) return false
     this.#tokens -= count
     return true
   }
@@ -81,7 +81,13 @@ export class TokenBucket {
   waitMs(count: number, now: number): number {
     if (this.perSecond === Infinity) return 0
     this.#refill(now)
-    return Math.max(0, ((Math.min(count, this.perSecond) - this.#tokens) / this.perSecond) * 1000)
+    const missing = this.#needed(count) - this.#tokens
+    return missing > 0 ? (missing / this.perSecond) * 1000 : 0
+  }
+
+  /** A bucket of nothing is full and meets no demand. */
+  #needed(count: number): number {
+    return this.perSecond === 0 ? count : Math.min(count, this.perSecond)
   }
 
   #refill(now: number): void {

@@ -250,9 +250,9 @@ export class Reader<In>
     return this.inbox.frames > 0 ? firstMessage : Math.min(firstFrame, firstMessage)
   }
 
-  #allowedMs(declaredBytes = 0): number {
+  #allowedMs(declaredBytes: number | undefined): number {
     const { frame, frameBytesPerSecond } = this.#owner.settings.deadlines
-    return frame + (declaredBytes / frameBytesPerSecond) * 1000
+    return declaredBytes === undefined ? frame : frame + (declaredBytes / frameBytesPerSecond) * 1000
   }
 
   ringUnsafe(now: number): void {
@@ -272,8 +272,8 @@ export class Reader<In>
       const late = this.inbox.frames > 0 ? CloseReason.FirstMessageLate : CloseReason.FirstFrameLate
       this.#owner.closeUnsafe(late({ limitMs: this.#firstMs }))
     } else if (arriving !== undefined) {
+      const limitMs = Math.round(this.#allowedMs(arriving.declaredBytes))
       const { declaredBytes = 0, receivedBytes } = arriving
-      const limitMs = Math.round(this.#allowedMs(declaredBytes))
       this.#owner.closeUnsafe(CloseReason.FrameTooSlow({ limitMs, declaredBytes, receivedBytes }))
     }
   }

@@ -150,20 +150,25 @@ describe("A frame", () => {
     }),
   )
 
-  it.effect("whose header is incomplete may take 10 s", () =>
-    Effect.gen(function* () {
-      const { connection, peer } = yield* opened()
-      peer.say("hello")
-      peer.write(large.subarray(0, 3))
-      yield* pass(9999)
-      assert.isTrue(isOpen(connection))
-      yield* pass(1)
-      assert.deepStrictEqual(
-        yield* connection.closed,
-        CloseReason.FrameTooSlow({ limitMs: 10_000, declaredBytes: 0, receivedBytes: 3 }),
-      )
-    }),
-  )
+  for (const frameBytesPerSecond of [8 * 1024, 0]) {
+    it.effect(
+      `whose header is incomplete may take 10 s, with a second more for each ${frameBytesPerSecond} bytes`,
+      () =>
+        Effect.gen(function* () {
+          const deadlines = { ...settings.deadlines, frameBytesPerSecond }
+          const { connection, peer } = yield* open({ protocol, settings: { ...settings, deadlines } }, reading)
+          peer.say("hello")
+          peer.write(large.subarray(0, 3))
+          yield* pass(9999)
+          assert.isTrue(isOpen(connection))
+          yield* pass(1)
+          assert.deepStrictEqual(
+            yield* connection.closed,
+            CloseReason.FrameTooSlow({ limitMs: 10_000, declaredBytes: 0, receivedBytes: 3 }),
+          )
+        }),
+    )
+  }
 
   it.effect("has a deadline of its own, however long frames have been arriving in pieces", () =>
     Effect.gen(function* () {

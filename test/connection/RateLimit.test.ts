@@ -43,6 +43,12 @@ describe("TokenBucket", () => {
     assert.deepStrictEqual([bucket.waitMs(0, 7.8125), bucket.waitMs(1, 7.8125)], [1343.75, 1351.5625])
   })
 
+  it("of nothing meets nothing, ever", () => {
+    const bucket = new RateLimit.TokenBucket(0, 0)
+    assert.deepStrictEqual([bucket.take(0, 0), bucket.take(1, 0), bucket.take(1, 1e9)], [true, false, false])
+    assert.deepStrictEqual([bucket.waitMs(0, 1e9), bucket.waitMs(1, 1e9)], [0, Infinity])
+  })
+
   it("that is infinite meets everything", () => {
     const bucket = new RateLimit.TokenBucket(Infinity, 0)
     assert.deepStrictEqual([bucket.take(1e15, 0), bucket.take(1e15, 0), bucket.waitMs(1e15, 0)], [true, true, 0])

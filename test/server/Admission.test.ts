@@ -57,6 +57,12 @@ describe("seats", () => {
     assert.deepStrictEqual([9000, 9000, 9000, 9000, 9000].map(take), [...Array.from({ length: 4 }), fast])
   })
 
+  it("are taken by nobody where none may be in a second", () => {
+    const seats = new Admission.Seats({ ...unlimited, acceptsPerSecond: 0 }, 0)
+    const none = CloseReason.Refused({ limit: "acceptsPerSecond", allowed: 0, observed: 0 })
+    assert.deepStrictEqual([seats.take("a", 0), seats.take("a", 60_000)], [none, none])
+  })
+
   it("that are refused for one limit do not count against another", () => {
     const seats = new Admission.Seats({ maxConnections: 3, maxConnectionsPerAddress: 1, acceptsPerSecond: 2 }, 0)
     assert.isUndefined(seats.take("a", 0))
