@@ -4,9 +4,14 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NodeWire from "./NodeWire.ts"
-import { HandshakeFailed, type TlsIdentity, TransportError } from "./Transport.ts"
+import { defaultHandshakeTimeout, HandshakeFailed, type TlsIdentity, TransportError } from "./Transport.ts"
+
+/** The deadline of a handshake in milliseconds. Node's timers know none that is infinite: they end after 24 days. */
+export const timeoutMs = (timeout: Duration.Input = defaultHandshakeTimeout): number =>
+  Math.min(Duration.toMillis(timeout), 2 ** 31 - 1)
 
 /** A wire over one raw socket that `openUnsafe` opens. */
 export abstract class HandshakingWire extends NodeWire.NodeWire {

@@ -57,7 +57,7 @@ export type DialOptions = BoundsOptions & {
 /** Connections waiting in the system. A storm of reconnecting clients loses SYNs, one second each, beyond it. */
 export const defaultBacklog = 4096
 
-/** How long a dial may take, handshake included. */
+/** How long connecting may take, and a handshake behind it again. */
 export const defaultDialTimeout = "10 seconds"
 
 /** A tcp listener that lives as long as its scope. */

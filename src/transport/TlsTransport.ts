@@ -3,13 +3,14 @@
  * Speaks nothing older than TLS 1.2, and gives no handshake longer than its deadline.
  */
 import * as Data from "effect/Data"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Crypto from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import * as HandshakingWire from "./HandshakingWire.ts"
 import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
 import * as TcpTransport from "./TcpTransport.ts"
@@ -19,7 +20,6 @@ import {
   boundsOf,
   type BoundsOptions,
   defaultAcceptBacklog,
-  defaultHandshakeTimeout,
   formatAddress,
   HandshakeFailed,
   ListenFailed,
@@ -111,7 +111,7 @@ export interface DialOptions extends BoundsOptions {
   readonly key?: Pem | undefined
   /** The name that the server's certificate must carry: `host` by default. */
   readonly servername?: string | undefined
-  /** For connecting and the handshake together: 10 seconds by default. */
+  /** For connecting and the handshake, each: 10 seconds by default. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -203,7 +203,7 @@ export const makeHandshakes = (
           requestCert: options.clientCa !== undefined,
           // Node would drop an unverified client without saying why. `refusalOf` looks, and names the reason.
           rejectUnauthorized: false,
-          handshakeTimeout: Duration.toMillis(options.handshakeTimeout ?? defaultHandshakeTimeout),
+          handshakeTimeout: HandshakingWire.timeoutMs(options.handshakeTimeout),
         }),
       catch: (cause) =>
         new TransportError({

@@ -2,7 +2,7 @@
  * Listens for WebSockets and dials them, plain or with TLS.
  * Lets in pages of listed origins only, answers no other HTTP request, and gives no handshake longer than its deadline.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
+import * as HandshakingWire from "./HandshakingWire.ts"
 import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
 import * as TcpTransport from "./TcpTransport.ts"
@@ -19,7 +20,6 @@ import {
   boundsOf,
   type BoundsOptions,
   defaultAcceptBacklog,
-  defaultHandshakeTimeout,
   formatAddress,
   HandshakeFailed,
   lostWith,
@@ -97,8 +97,8 @@ export interface DialOptions extends MessageOptions {
 export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
     const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
-    const handshakeTimeout = options.handshakeTimeout ?? defaultHandshakeTimeout
-    const timeoutMs = Duration.toMillis(handshakeTimeout)
+    const { handshakeTimeout } = options
+    const timeoutMs = HandshakingWire.timeoutMs(handshakeTimeout)
     const upgrades = makeUpgrades({
       path: options.path ?? defaultPath,
       origins: options.origins ?? [],

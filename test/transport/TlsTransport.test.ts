@@ -47,6 +47,13 @@ describe("TlsTransport", () => {
     }),
   )
 
+  it.live("gives a handshake any time where its deadline is infinite", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen({ handshakeTimeout: Infinity })
+      yield* Effect.all([dial(portOf(transport.address)), acceptOne(transport)], { concurrency: 2 })
+    }),
+  )
+
   it.live("gives a client that drips its handshake no more time than a silent one", () =>
     Effect.gen(function* () {
       const transport = yield* listen({ handshakeTimeout: "60 millis" })

@@ -45,23 +45,6 @@ const failureOf = (wire: Wire) => Effect.map(Effect.flip(wire.pull), (error) => 
 const text = (...words: ReadonlyArray<string>) => String(Buffer.concat(words.map((word) => lengthPrefixed(word))))
 
 describe("the request for a WebSocket", () => {
-  it.live("is answered as RFC 6455 has it, with the first of the client's subprotocols that is spoken here", () =>
-    Effect.gen(function* () {
-      const answer = yield* answerTo(
-        Sockets.request({ "Sec-WebSocket-Protocol": "other, test.binary, test.text", Origin: "https://app.example" }),
-      )
-      assert.deepStrictEqual(answer.split("\r\n"), [
-        "HTTP/1.1 101 Switching Protocols",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
-        "Sec-WebSocket-Protocol: test.binary",
-        "",
-        "",
-      ])
-    }),
-  )
-
   const ask = { "Sec-WebSocket-Protocol": "test.text" }
   const answers: ReadonlyArray<readonly [title: string, bytes: string | Buffer, status: number]> = [
     ["at its path with a query", Sockets.request(ask, { path: "/connect?page=1" }), 101],
@@ -125,6 +108,19 @@ describe("the request for a WebSocket", () => {
       assert.strictEqual(message, "WebSocket handshake failed: WS_ERR_HANDSHAKE_TIMEOUT")
       yield* client.ended
       yield* wire.closed
+    }),
+  )
+
+  it.live("has any time where its deadline is infinite", () =>
+    Effect.gen(function* () {
+      const transport = yield* listen({ handshakeTimeout: Infinity })
+      yield* Effect.all(
+        [
+          WebSocketTransport.dial({ host: "127.0.0.1", port: portOf(transport.address), subprotocols }),
+          acceptOne(transport),
+        ],
+        { concurrency: 2 },
+      )
     }),
   )
 
