@@ -16,7 +16,7 @@ import type { CloseReason } from "./CloseReason.ts"
 import { type Connection, type ConnectionError, endedBy } from "./Connection.ts"
 import * as Lifetime from "./Lifetime.ts"
 import * as Protocol from "./Protocol.ts"
-import type { RateLimit } from "./RateLimit.ts"
+import * as RateLimit from "./RateLimit.ts"
 import type { Batch } from "./Reader.ts"
 import * as Settings from "./Settings.ts"
 
@@ -43,16 +43,9 @@ export const settings: Effect.Effect<Settings.Settings, never, Scope.Scope> = Ef
   (settings) => ({
     ...settings,
     deadlines: { ...settings.deadlines, firstFrame: Infinity, firstMessage: Infinity },
-    rateLimit: noLimit,
+    rateLimit: RateLimit.unlimited,
   }),
 )
-
-const noLimit: RateLimit = {
-  framesPerSecond: Infinity,
-  bytesPerSecond: Infinity,
-  heartbeatsPerSecond: Infinity,
-  onExceeded: "close",
-}
 
 /**
  * A connection for as long as the scope is open. It ends with what the scope ends with: everything sent is flushed, and
@@ -65,6 +58,17 @@ const noLimit: RateLimit = {
  * ```
  */
 export const open = <In, Out>(
+  options: Options<In, Out>,
+): Effect.Effect<Connection<In, Out>, TransportError | ConnectionError, Scope.Scope> =>
+  Effect.gen(function* () {
+    // Of its own, so that an attempt that fails leaves nothing in one that may see many.
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    return yield* Effect.onError(Scope.provide(opening(options), scope), (cause) =>
+      Scope.close(scope, Exit.failCause(cause)),
+    )
+  })
+
+const opening = <In, Out>(
   options: Options<In, Out>,
 ): Effect.Effect<Connection<In, Out>, TransportError | ConnectionError, Scope.Scope> =>
   Effect.gen(function* () {

@@ -21,14 +21,17 @@ export interface RateLimit {
   readonly onExceeded: OnExceeded
 }
 
+/** No limits. */
+export const unlimited: RateLimit = {
+  framesPerSecond: Infinity,
+  bytesPerSecond: Infinity,
+  heartbeatsPerSecond: Infinity,
+  onExceeded: "close",
+}
+
 /** The limits in force. Default: none. */
 export const RateLimit = Context.Reference<RateLimit>("longline/connection/RateLimit", {
-  defaultValue: () => ({
-    framesPerSecond: Infinity,
-    bytesPerSecond: Infinity,
-    heartbeatsPerSecond: Infinity,
-    onExceeded: "close",
-  }),
+  defaultValue: () => unlimited,
 })
 
 /** Limits as a layer; what is not given is not limited. */

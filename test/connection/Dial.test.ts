@@ -88,6 +88,20 @@ describe("a connection that was dialled", () => {
     }),
   )
 
+  it.effect("leaves nothing of an attempt that failed in a scope that stays open", () =>
+    Effect.gen(function* () {
+      const error = new TransportError({ reason: new DialFailed({ address: "nowhere", code: "ECONNREFUSED" }) })
+      let sockets = 0
+      const socket = Effect.acquireRelease(
+        Effect.sync(() => sockets++),
+        () => Effect.sync(() => sockets--),
+      )
+      const dial = Effect.andThen(socket, Effect.fail(error))
+      assert.strictEqual(yield* Effect.flip(Dial.open({ protocol: texts, dial })), error)
+      assert.strictEqual(sockets, 0)
+    }),
+  )
+
   it.effect("ends for one reason, which its readers and senders are told", () =>
     Effect.gen(function* () {
       const { options, peer } = yield* byHand
