@@ -98,7 +98,7 @@ export const isWireGone = (reason: CloseReason): boolean => reason._tag === "Wir
 export const format = (reason: CloseReason): string => {
   switch (reason._tag) {
     case "Done":
-      return "closed by the server"
+      return "closed by this side"
     case "PeerClosed":
       return "closed by the peer"
     case "WireLost":

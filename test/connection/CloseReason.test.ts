@@ -13,7 +13,7 @@ const refused = new CodecError({ direction: "decode", path: "data", expected: "a
 const stranger = WrongProtocol.diagnose(Buffer.from("GET / HTTP/1.1\r\n"), FrameLayout.u32)!
 
 const sentences: ReadonlyArray<readonly [reason: CloseReason.CloseReason, sentence: string]> = [
-  [CloseReason.Done(), "closed by the server"],
+  [CloseReason.Done(), "closed by this side"],
   [CloseReason.PeerClosed(), "closed by the peer"],
   [CloseReason.WireLost({ error: lost }), "connection lost: ECONNRESET"],
   [CloseReason.Truncated({ error: truncated }), "the bytes ended inside a frame, after 5 of 7 bytes"],

@@ -274,7 +274,7 @@ describe("A goodbye", () => {
       const { peer, serving, wire } = yield* open({ protocol: { ...protocol, farewell } }, () => Effect.void)
       yield* Effect.forkScoped(peer.listen)
       yield* until(() => wire.farewell !== undefined)
-      assert.deepStrictEqual(wire.farewell, { code: 4000, message: "closed by the server" })
+      assert.deepStrictEqual(wire.farewell, { code: 4000, message: "closed by this side" })
       peer.wire.endUnsafe()
       assert.strictEqual((yield* Fiber.join(serving))._tag, "Done")
     }),
