@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import { type IncomingMessage, STATUS_CODES } from "node:http"
+import type { Subprotocols } from "./Transport.ts"
 import * as Deflate from "./WebSocketDeflate.ts"
 import type { Agreed } from "./WebSocketWire.ts"
 
@@ -11,7 +12,7 @@ import type { Agreed } from "./WebSocketWire.ts"
 export interface Policy {
   readonly path: string
   readonly origins: ReadonlyArray<string>
-  readonly subprotocols: Readonly<Record<string, "text" | "binary">>
+  readonly subprotocols: Subprotocols
   /** What compresses messages, where that is wanted and a client offers it. */
   readonly deflater: Deflate.Deflater | undefined
 }
@@ -96,7 +97,7 @@ const lines = (status: number, headers: Readonly<Record<string, string>>): strin
 }
 
 /** The client's first choice that is spoken here; where nothing is to be agreed on, binary messages and no name for it. */
-const agree = (offered: string | undefined, spoken: Policy["subprotocols"]): Omit<Agreed, "deflate"> | undefined => {
+const agree = (offered: string | undefined, spoken: Subprotocols): Omit<Agreed, "deflate"> | undefined => {
   const kinds = new Map(Object.entries(spoken))
   if (kinds.size === 0) return { subprotocol: undefined, kind: "binary" }
   for (const part of offered?.split(",") ?? []) {

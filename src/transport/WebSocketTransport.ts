@@ -24,6 +24,7 @@ import {
   HandshakeFailed,
   lostWith,
   Offer,
+  type Subprotocols,
   Transport,
   TransportError,
   type Wire,
@@ -65,7 +66,7 @@ export interface Options extends TcpTransport.Options, MessageOptions {
    * The subprotocols spoken here, and which messages each has. A client has to ask for one of them. Without any, nothing
    * is agreed on, and messages are binary.
    */
-  readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
+  readonly subprotocols?: Subprotocols | undefined
   /**
    * Whether messages are compressed for clients that offer it, both ways: those of 1 KiB and more, each by itself. It costs
    * each message that is sent 25 µs for 8 KiB, once for all that hear it. Default: false.
@@ -85,8 +86,11 @@ export interface DialOptions extends MessageOptions {
   readonly host: string
   readonly port: number
   readonly path?: string | undefined
-  /** What to ask for, best first, and which messages each has: one of them is agreed on. Default: `Transport.Offer`; without any, messages are binary. */
-  readonly subprotocols?: Readonly<Record<string, "text" | "binary">> | undefined
+  /**
+   * What to ask for, best first, and which messages each has: one of them is agreed on. Default: `Transport.Offer`;
+   * without any, messages are binary.
+   */
+  readonly subprotocols?: Subprotocols | undefined
   /** With TLS, whom to trust and who this is. */
   readonly tls?: TlsTransport.Trust | undefined
   /** For connecting and the handshake, each: 10 seconds by default. */
