@@ -208,7 +208,6 @@ export class Reader<In>
     if (this.#stopped !== undefined || this.hasEnded) return
     const arriving = this.inbox.arriving
     let at = this.#listensSince + this.#firstMs
-    if (arriving === undefined && at === Infinity) return this.#inTime()
     if (arriving !== undefined) {
       if (this.inbox.arrivingFrame !== this.#arrivingFrame) {
         this.#arrivingFrame = this.inbox.arrivingFrame
