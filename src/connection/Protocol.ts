@@ -140,17 +140,6 @@ export const dialled = <In, Out>(protocol: Protocol<In, Out>): Protocol<In, Out>
 /** A frame for many, or why there is none. */
 export type Shared = Result.Result<SharedFrame, CodecError | FrameError>
 
-/** Encodes a message once, header and all, for many connections that speak this codec. Default: the protocol's. */
-export const encodeShared = <In, Out>(
-  protocol: Protocol<In, Out>,
-  message: Out,
-  codec: Codec<unknown, Out> = protocol.codec,
-): Shared =>
-  Result.flatMap(codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
-    const bytes = typeof body === "string" ? Bytes.here.of(body) : body
-    return Result.map(protocol.encoder.encode(bytes), (frame) => new SharedFrame(frame))
-  })
-
 /**
  * A message for many connections, whatever codecs they speak: encoded once for each, when the first who speaks it gets
  * it.
@@ -182,3 +171,9 @@ export class SharedMessage<in out Out> {
     return (this.#frame = frame)
   }
 }
+
+const encodeShared = <Out>(protocol: Protocol<unknown, Out>, message: Out, codec: Codec<unknown, Out>): Shared =>
+  Result.flatMap(codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
+    const bytes = typeof body === "string" ? Bytes.here.of(body) : body
+    return Result.map(protocol.encoder.encode(bytes), (frame) => new SharedFrame(frame))
+  })

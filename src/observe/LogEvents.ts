@@ -48,7 +48,7 @@ const writeNext = (events: PubSub.Subscription<ServerEvent>): Effect.Effect<void
   )
 
 /** At which level an event is written. */
-export const levelOf = (event: ServerEvent): Level => {
+const levelOf = (event: ServerEvent): Level => {
   switch (event._tag) {
     case "AcceptFault":
       return event.fault === "peer" ? "Debug" : "Warn"

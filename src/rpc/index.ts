@@ -4,5 +4,4 @@
  */
 
 export * as RpcDialer from "./RpcDialer.ts"
-export * as RpcFrames from "./RpcFrames.ts"
 export * as RpcListener from "./RpcListener.ts"

@@ -80,24 +80,6 @@ describe("Protocol.make", () => {
   })
 })
 
-describe("Protocol.encodeShared", () => {
-  it("makes a frame with its header, of text and of bytes", () => {
-    const bytes = Protocol.fromCodec({ name: "bytes", codec: Codec.bytes })
-    assert.deepStrictEqual(
-      [Protocol.encodeShared(texts, "é"), Protocol.encodeShared(bytes, Buffer.from("é"))],
-      [Result.succeed(new SharedFrame(frame("é"))), Result.succeed(new SharedFrame(frame("é")))],
-    )
-  })
-
-  it("refuses what the codec or the layout refuses", () => {
-    const small = Protocol.fromCodec({ name: "small", codec: text, maxOutboundFrameBytes: 1 })
-    assert.deepStrictEqual(
-      [Protocol.encodeShared(texts, "?"), Protocol.encodeShared(small, "é")],
-      [Result.fail(refusal("encode", "?")), Result.fail(tooLarge(2, 1))],
-    )
-  })
-})
-
 describe("Protocol.SharedMessage", () => {
   const counted = (codec: typeof text) => {
     const counter = { ...codec, encodings: 0 }
@@ -122,8 +104,19 @@ describe("Protocol.SharedMessage", () => {
     assert.strictEqual(heard[0], heard[3])
   })
 
-  it("says why a codec refuses it", () => {
-    const shared = new Protocol.SharedMessage(texts, "?")
-    assert.deepStrictEqual(shared.frameFor(text), Result.fail(refusal("encode", "?")))
+  it("is a frame with its header, of text and of bytes", () => {
+    const bytes = Protocol.fromCodec({ name: "bytes", codec: Codec.bytes })
+    const whole = Result.succeed(new SharedFrame(frame("é")))
+    assert.deepStrictEqual(new Protocol.SharedMessage(texts, "é").frameFor(text), whole)
+    assert.deepStrictEqual(new Protocol.SharedMessage(bytes, Buffer.from("é")).frameFor(Codec.bytes), whole)
+  })
+
+  it("says why the codec or the layout refuses it", () => {
+    const small = Protocol.fromCodec({ name: "small", codec: text, maxOutboundFrameBytes: 1 })
+    const refused = [new Protocol.SharedMessage(texts, "?"), new Protocol.SharedMessage(small, "é")]
+    assert.deepStrictEqual(
+      refused.map((shared) => shared.frameFor(text)),
+      [Result.fail(refusal("encode", "?")), Result.fail(tooLarge(2, 1))],
+    )
   })
 })
