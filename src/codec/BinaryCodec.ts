@@ -21,9 +21,9 @@ export interface Options {
  * Codecs for Effect's binary schema format. An encoded body is a view into a shared arena of 64 KiB that is written
  * once: keep it as long as you like, copy it to let go of its neighbours. (Copying here would cost 0.5 µs of 1.3.)
  *
- * For peers that you trust: an array says its length before its elements, and SchemaBinary makes room for up to a million more than
- * there are bytes. Measured, a refused body of 17 bytes can cost 4 ms. Elements that are `null` take no bytes at all:
- * there a short body can hold four million of them (0.3 s) before any check of the schema is asked.
+ * For peers that you trust: an array says its length before its elements, and SchemaBinary makes room for up to a
+ * million more than there are bytes. Measured, a refused body of 17 bytes can cost 4 ms. Elements that are `null` take no
+ * bytes at all: there a short body can hold four million of them (0.3 s) before any check of the schema is asked.
  */
 export const make = (options?: Options): CodecFactory => {
   const fingerprint = options?.peers === "identical"

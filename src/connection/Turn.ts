@@ -71,10 +71,10 @@ export class Turn {
   }
 
   /**
-   * Takes at most `arenaBytes` of the arena that nobody else will write to, valid until they are sent: where they begin in `arena`. What
-   * one caller takes is side by side as long as no other comes between. The arena is dropped when it is used up; it
-   * lives on while a socket still holds a part of it, which is bounded by the outboxes' limits because a blocked outbox
-   * takes none.
+   * Takes at most `arenaBytes` of the arena that nobody else will write to, valid until they are sent: where they begin
+   * in `arena`. What one caller takes is side by side as long as no other comes between. The arena is dropped when it is
+   * used up; it lives on while a socket still holds a part of it, which is bounded by the outboxes' limits because a
+   * blocked outbox takes none.
    */
   take(bytes: number): number {
     if (this.arena.length - this.#taken < bytes) {

@@ -19,7 +19,7 @@ export type Parser = ReturnType<RpcSerialization["Service"]["makeUnsafe"]>
 /** Frames of RPC, in bodies of bytes. */
 export type RpcProtocol = Protocol.Protocol<Uint8Array, Codec.Body>
 
-/** The server closes soon; calls that run may end. No serialization makes a body of this one byte (ASCII end of transmission). */
+/** The server closes soon; calls that run may end. No serialization makes a body of this one byte (ASCII's EOT). */
 const leaving = Uint8Array.of(0x04)
 
 /** Whether a body says that the server leaves. */

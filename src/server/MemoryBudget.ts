@@ -3,8 +3,9 @@
  * share of the process's memory above which no newcomer gets a seat. Knows no sockets and no messages.
  *
  * Nobody is asked what it holds before as much has come in as may be held: a look (0.2 to 1.5 µs a connection, as the
- * processor has it at hand or not) is due once what was held at the last one, with all that was taken in since, may be too much. What is held is therefore
- * never more than the budget, a `lookShare` of it, and what one step adds: a frame, or a chunk and the buffer of its frame.
+ * processor has it at hand or not) is due once what was held at the last one, with all that was taken in since, may be
+ * too much. What is held is therefore never more than the budget, a `lookShare` of it, and what one step adds: a frame,
+ * or a chunk and the buffer of its frame.
  *
  * A frame that many hold counts for each of them, as it does in their outboxes. So before anybody has to go the buffers of
  * the whole process are measured, in which it counts once.
