@@ -182,7 +182,9 @@ export const make = Effect.fnUntraced(function* <In, Out, E, R>(
     Effect.catchReason("TransportError", "AcceptFailed", acceptFault),
     Effect.forever,
     Pull.catchDone(() => Effect.void),
-    Effect.catch((error) => Effect.logError("BUG: the listener fails with something else than AcceptFailed", error)),
+    Effect.catchCause((cause) =>
+      Effect.logError("BUG: the listener fails with something else than AcceptFailed", cause),
+    ),
     Effect.provideContext(services),
   )
 

@@ -15,7 +15,8 @@ import type { Connection } from "../../src/connection/Connection.ts"
 import * as Server from "../../src/server/Server.ts"
 import * as ServerEvents from "../../src/server/ServerEvents.ts"
 import * as MemoryTransport from "../../src/transport/MemoryTransport.ts"
-import { AcceptFailed, Transport } from "../../src/transport/Transport.ts"
+import { AcceptFailed, ListenFailed, Transport, TransportError } from "../../src/transport/Transport.ts"
+import { record } from "../support/logs.ts"
 import { build, closings, listen, serve, tagged, Text, within } from "../support/served.ts"
 import { settled, until } from "../support/wires.ts"
 
@@ -267,6 +268,27 @@ describe("accepts that fail", () => {
       assert.deepStrictEqual(client.heard, ["still"])
     }),
   )
+
+  const wrong = new TransportError({
+    reason: new ListenFailed({ address: "memory:a", code: "EINVAL", cause: undefined }),
+  })
+  const breaks = { "another failure": Effect.fail(wrong), "a defect": Effect.die(Boom) }
+  for (const [name, accept] of Object.entries(breaks)) {
+    it.effect(`${name} ends no connection, and is an error in the log`, () =>
+      Effect.gen(function* () {
+        const { lines, layer } = record("Error")
+        const { memory, transport } = yield* MemoryTransport.make()
+        let accepts = 0
+        const breaking = { ...transport, accept: Effect.suspend(() => (accepts++ === 0 ? transport.accept : accept)) }
+        yield* build(Layer.provide(Server.serve(Text, echo), [Layer.succeed(Transport, breaking), layer]))
+        const client = yield* Effect.flatMap(memory.connect, listen)
+        client.say("still served")
+        yield* until(() => client.heard.length > 0)
+        const text = "BUG: the listener fails with something else than AcceptFailed"
+        assert.deepStrictEqual(lines, [{ level: "ERROR", message: text, annotations: {} }])
+      }),
+    )
+  }
 })
 
 describe("whose fault an accept was", () => {
