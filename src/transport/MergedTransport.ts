@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import { Arrivals } from "./Arrivals.ts"
 import { defaultAcceptBacklog, Transport } from "./Transport.ts"
@@ -29,7 +30,14 @@ export const make = (
     })
     for (const { accept, acceptWithUnsafe } of transports) {
       acceptWithUnsafe?.((wire) => arrivals.push(wire))
-      yield* Effect.forkScoped(Effect.andThen(Effect.exit(passOn(accept, arrivals)), closeOne))
+      yield* passOn(accept, arrivals).pipe(
+        Pull.catchDone(() => Effect.void),
+        Effect.catchCause((cause) =>
+          Effect.logError("BUG: a listener fails with something else than AcceptFailed", cause),
+        ),
+        Effect.andThen(closeOne),
+        Effect.forkScoped,
+      )
     }
     return {
       name: first.name,

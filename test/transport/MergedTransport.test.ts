@@ -11,6 +11,7 @@ import * as MergedTransport from "../../src/transport/MergedTransport.ts"
 import * as SocketServerTransport from "../../src/transport/SocketServerTransport.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { hostOf, Transport, type TransportError } from "../../src/transport/Transport.ts"
+import { record } from "../support/logs.ts"
 import { portOf, settled } from "../support/wires.ts"
 
 const merged = Effect.gen(function* () {
@@ -68,6 +69,19 @@ describe("MergedTransport", () => {
       assert.deepInclude((error as TransportError).reason, { _tag: "AcceptFailed", code: "EMFILE" })
       yield* b.memory.connect
       assert.strictEqual((yield* transport.accept).length, 1)
+    }),
+  )
+
+  it.effect("hears the others where one dies, and says so in the log", () =>
+    Effect.gen(function* () {
+      const { lines, layer } = record("Error")
+      const { memory, transport } = yield* MemoryTransport.make()
+      const dying = { ...transport, accept: Effect.die(new Error("boom")) }
+      const merged = yield* Effect.provide(MergedTransport.make([dying, transport]), layer)
+      yield* memory.connect
+      assert.strictEqual((yield* merged.accept).length, 1)
+      const message = "BUG: a listener fails with something else than AcceptFailed"
+      assert.deepStrictEqual(lines, [{ level: "ERROR", message, annotations: {} }])
     }),
   )
 
