@@ -108,6 +108,8 @@ export class Watch implements Alarm {
     const owesNothing = this.#receivedBefore === nothingOwed || this.#pulse.hasEnded()
     if (owesNothing || this.#pulse.receivedBytes() > this.#receivedBefore) return this.#look(now)
     const timeoutMs = Duration.toMillis(this.#shared.heartbeat.timeout)
+    const lateAt = this.#probedAt + timeoutMs
+    if (now < lateAt) return this.#lookBy(lateAt, now)
     if (this.#pulse.isExcused()) return this.#shared.alarms.set(this, now + timeoutMs)
     this.#pulse.closeUnsafe(CloseReason.HeartbeatTimeout({ intervalMs: this.#intervalMs, timeoutMs }))
   }
@@ -122,12 +124,17 @@ export class Watch implements Alarm {
   }
 
   #probe(now: number): void {
-    const { alarms, heartbeat } = this.#shared
+    const { heartbeat } = this.#shared
     this.#intervalMs = Duration.toMillis(heartbeat.interval)
     this.#probedAt = now
     this.#receivedBefore = this.#pulse.receivedBytes()
     this.#pulse.probe()
-    alarms.set(this, now + Duration.toMillis(heartbeat.timeout))
+    this.#lookBy(now + Duration.toMillis(heartbeat.timeout), now)
+  }
+
+  /** An interval later at the latest: who has answered is due for the next probe then, however long it might have taken. */
+  #lookBy(time: number, now: number): void {
+    this.#shared.alarms.set(this, Math.min(time, now + this.#intervalMs))
   }
 }
 

@@ -25,9 +25,12 @@ const drawing = (number: number) =>
 const reading = (connection: Connection<string, string>) => Stream.runDrain(connection.messages)
 
 /** A connection without jitter whose peer listens, after the peer's first frame. */
-const opened = (handler: (connection: Connection<string, string>) => Effect.Effect<unknown, unknown> = reading) =>
+const opened = (
+  handler: (connection: Connection<string, string>) => Effect.Effect<unknown, unknown> = reading,
+  timeout: Duration.Duration = settings.heartbeat.timeout,
+) =>
   Effect.gen(function* () {
-    const served = yield* open({ protocol, settings }, handler)
+    const served = yield* open({ protocol, settings: { heartbeat: { ...settings.heartbeat, timeout } } }, handler)
     yield* Effect.forkScoped(served.peer.listen)
     served.peer.say("hello")
     yield* pass(0)
@@ -154,6 +157,48 @@ describe("A heartbeat", () => {
       peer.wire.endUnsafe()
       assert.deepStrictEqual(yield* Fiber.join(serving), timedOut)
       assert.strictEqual(yield* now, 35_000)
+    }),
+  )
+
+  for (const timeout of [Duration.minutes(1), Duration.infinity]) {
+    it.effect(`comes once an interval to who answers, also where an answer may take ${Duration.format(timeout)}`, () =>
+      Effect.gen(function* () {
+        const { peer } = yield* opened(reading, timeout)
+        for (let probes = 1; probes < 4; probes++) {
+          yield* pass(24_999)
+          assert.strictEqual(peer.heard.length, probes - 1)
+          yield* pass(1)
+          assert.strictEqual(peer.heard.length, probes)
+          peer.say("")
+        }
+      }),
+    )
+
+    it.effect(`comes again when its answer has come, which may take ${Duration.format(timeout)}`, () =>
+      Effect.gen(function* () {
+        const { connection, peer } = yield* opened(reading, timeout)
+        yield* pass("25 seconds")
+        yield* pass(59_999)
+        assert.deepStrictEqual(peer.heard, [""])
+        assert.isTrue(connection.isOpen)
+        peer.say("")
+        yield* pass("25 seconds")
+        assert.deepStrictEqual(peer.heard, ["", ""])
+      }),
+    )
+  }
+
+  it.effect("that is not answered ends the connection exactly the timeout later, also where that is longer", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* opened(reading, Duration.minutes(1))
+      yield* pass("25 seconds")
+      yield* pass(59_999)
+      assert.isTrue(connection.isOpen)
+      yield* pass(1)
+      const reason = CloseReason.HeartbeatTimeout({ intervalMs: 25_000, timeoutMs: 60_000 })
+      assert.deepStrictEqual(yield* connection.closed, reason)
+      assert.deepStrictEqual(peer.heard[0], "")
+      peer.wire.endUnsafe()
     }),
   )
 
