@@ -38,9 +38,9 @@ export class Arrivals {
     this.taker = take
   }
 
-  /** Queues a wire; resets it when `limit` arrivals already wait, or when nobody will accept any more. */
+  /** Queues a wire that finds no accept waiting; resets it when `limit` arrivals do already, or nobody will accept any more. */
   push(wire: Wire): void {
-    if (this.closed || this.queued.length >= this.limit) return wire.abortUnsafe()
+    if (this.isFull) return wire.abortUnsafe()
     // Who waits has all that came before.
     if (this.waiter !== undefined && this.taker !== undefined) return this.taker(wire)
     this.queued.push(wire)
@@ -49,7 +49,7 @@ export class Arrivals {
 
   /** Queues a failure. One that finds `limit` arrivals waiting is dropped: the acceptor is behind anyway. */
   fail(failure: AcceptFailed): void {
-    if (this.closed || this.queued.length >= this.limit) return
+    if (this.isFull) return
     this.queued.push(failure)
     this.wake()
   }
@@ -66,6 +66,10 @@ export class Arrivals {
     const queued = this.queued
     this.queued = []
     for (const arrival of queued) if ("pull" in arrival) arrival.abortUnsafe()
+  }
+
+  private get isFull(): boolean {
+    return this.closed || (this.waiter === undefined && this.queued.length >= this.limit)
   }
 
   private wake(): void {

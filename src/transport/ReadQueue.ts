@@ -127,7 +127,8 @@ export class ReadQueue implements Arrived {
   }
 
   private get isFull(): boolean {
-    return this.queuedBytes >= this.limitBytes || (this.queued !== undefined && this.queued.length >= maxQueuedChunks)
+    if (this.queued === undefined) return false
+    return this.queuedBytes >= this.limitBytes || this.queued.length >= maxQueuedChunks
   }
 
   /** Records the peer's FIN: pulls end once the queue is empty. */

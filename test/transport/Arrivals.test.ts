@@ -28,10 +28,27 @@ describe("An accept that yields on its way", () => {
   }
 })
 
-describe("Who accepts by a function", () => {
-  const wire = (name: string) =>
-    new MemoryWire({ _tag: "Memory", name }, { readBufferBytes: 1, writeHighWaterBytes: 1 })
+const wire = (name: string) => new MemoryWire({ _tag: "Memory", name }, { readBufferBytes: 1, writeHighWaterBytes: 1 })
 
+describe("Where nobody may wait", () => {
+  it.effect("who finds an accept waiting is accepted, and who finds none is reset", () =>
+    Effect.gen(function* () {
+      const arrivals = new Arrivals(0)
+      const accepting = yield* Effect.forkChild(arrivals.accept, { startImmediately: true })
+      const [awaited, late] = [wire("a"), wire("b")]
+      arrivals.push(awaited)
+      arrivals.push(late)
+      assert.deepStrictEqual(yield* Fiber.join(accepting), [awaited])
+      yield* late.closed
+      const failing = yield* Effect.forkChild(Effect.flip(arrivals.accept), { startImmediately: true })
+      const failure = new AcceptFailed({ code: "EMFILE" })
+      arrivals.fail(failure)
+      assert.deepStrictEqual(yield* Fiber.join(failing), new TransportError({ reason: failure }))
+    }),
+  )
+})
+
+describe("Who accepts by a function", () => {
   it.effect("is handed the wires that find an accept waiting, and that waits on for a failure", () =>
     Effect.gen(function* () {
       const arrivals = new Arrivals(1)

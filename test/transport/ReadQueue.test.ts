@@ -136,10 +136,10 @@ describe("Who waits without a fiber", () => {
 })
 
 describe("The source", () => {
-  const counting = () => {
+  const counting = (limitBytes = 1024) => {
     const counts = { paused: 0, resumed: 0 }
     const source = { pause: () => counts.paused++, resume: () => counts.resumed++ }
-    return { counts, queue: new ReadQueue(source, 1024) }
+    return { counts, queue: new ReadQueue(source, limitBytes) }
   }
 
   it.effect("pauses at so many bytes, and not at one less", () =>
@@ -151,6 +151,19 @@ describe("The source", () => {
       queue.push(bytes(1))
       assert.deepStrictEqual(counts, { paused: 1, resumed: 0 })
       yield* queue.pull
+      assert.deepStrictEqual(counts, { paused: 1, resumed: 1 })
+    }),
+  )
+
+  it.effect("pauses where nothing may wait when something does, and not behind what was taken as it came", () =>
+    Effect.gen(function* () {
+      const { counts, queue } = counting(0)
+      const pulling = yield* Effect.forkChild(queue.pull, { startImmediately: true })
+      queue.push(bytes(1))
+      assert.deepStrictEqual(yield* Fiber.join(pulling), [bytes(1)])
+      assert.deepStrictEqual(counts, { paused: 0, resumed: 0 })
+      queue.push(bytes(2))
+      assert.deepStrictEqual(yield* queue.pull, [bytes(2)])
       assert.deepStrictEqual(counts, { paused: 1, resumed: 1 })
     }),
   )
