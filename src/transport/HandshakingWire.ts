@@ -9,9 +9,12 @@ import * as Effect from "effect/Effect"
 import * as NodeWire from "./NodeWire.ts"
 import { defaultHandshakeTimeout, HandshakeFailed, type TlsIdentity, TransportError } from "./Transport.ts"
 
-/** The deadline of a handshake in milliseconds. Node's timers know none that is infinite: they end after 24 days. */
+/**
+ * The deadline of a handshake in milliseconds, as Node's timers have it: none is infinite, the longest being 24 days, and 0
+ * would be no deadline to its TLS.
+ */
 export const timeoutMs = (timeout: Duration.Input = defaultHandshakeTimeout): number =>
-  Math.min(Duration.toMillis(timeout), 2 ** 31 - 1)
+  Math.max(1, Math.min(Duration.toMillis(timeout), 2 ** 31 - 1))
 
 /** A wire over one raw socket that `openUnsafe` opens. */
 export abstract class HandshakingWire extends NodeWire.NodeWire {

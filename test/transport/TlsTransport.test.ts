@@ -34,18 +34,20 @@ describe("TlsTransport", () => {
     }),
   )
 
-  it.live("fails a handshake that is not finished in time, and frees its descriptor", () =>
-    Effect.gen(function* () {
-      const transport = yield* listen({ handshakeTimeout: "30 millis" })
-      yield* rawClient(transport)
-      const [wire] = yield* transport.accept
-      const error = yield* Effect.flip(wire.opened)
-      assert.deepStrictEqual(summary(error), ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"])
-      assert.strictEqual(yield* lossOf(wire), error)
-      assert.strictEqual(yield* Effect.flip(wire.pull), error)
-      yield* wire.closed
-    }),
-  )
+  for (const handshakeTimeout of ["30 millis", "0 millis"] as const) {
+    it.live(`fails a handshake that is not finished within ${handshakeTimeout}, and frees its descriptor`, () =>
+      Effect.gen(function* () {
+        const transport = yield* listen({ handshakeTimeout })
+        yield* rawClient(transport)
+        const [wire] = yield* transport.accept
+        const error = yield* Effect.flip(wire.opened)
+        assert.deepStrictEqual(summary(error), ["HandshakeFailed", "ERR_TLS_HANDSHAKE_TIMEOUT"])
+        assert.strictEqual(yield* lossOf(wire), error)
+        assert.strictEqual(yield* Effect.flip(wire.pull), error)
+        yield* wire.closed
+      }),
+    )
+  }
 
   it.live("gives a handshake any time where its deadline is infinite", () =>
     Effect.gen(function* () {
