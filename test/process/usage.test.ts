@@ -19,7 +19,14 @@ const longline = (args: ReadonlyArray<string>, env: Readonly<Record<string, stri
   })
   return { status, stdout, stderr }
 }
-const refused = (line: string) => ({ status: 2, stdout: "", stderr: `longline: ${line}\n` })
+const refused = (...lines: ReadonlyArray<string>) => ({
+  status: 2,
+  stdout: "",
+  stderr: lines.map((line) => `longline: ${line}\n`).join(""),
+})
+const noKey =
+  `--tls-key is "/no/k.pem"; it must be a file that can be read ` +
+  "(ENOENT: no such file or directory, open '/no/k.pem')"
 
 describe("node dist/main.js", () => {
   it("--help is on standard output, without colours when that is no terminal", () => {
@@ -59,11 +66,15 @@ describe("node dist/main.js", () => {
       refused(
         `--tls-cert is "/no/c.pem"; it must be a file that can be read ` +
           "(ENOENT: no such file or directory, open '/no/c.pem')",
+        noKey,
       ),
     )
     assert.deepStrictEqual(
       longline(["--tls-cert", "/", "--tls-key", "/no/k.pem"]),
-      refused(`--tls-cert is "/"; it must be a file that can be read (EISDIR: illegal operation on a directory, read)`),
+      refused(
+        `--tls-cert is "/"; it must be a file that can be read (EISDIR: illegal operation on a directory, read)`,
+        noKey,
+      ),
     )
   })
 
@@ -92,7 +103,7 @@ describe("node dist/main.js", () => {
   it("a device without an end is read no further than the limit", () => {
     assert.deepStrictEqual(
       longline(["--tls-cert", "/dev/zero", "--tls-key", "/no/k.pem"]),
-      refused(`--tls-cert is "/dev/zero"; it must be a file of at most 256KiB`),
+      refused(`--tls-cert is "/dev/zero"; it must be a file of at most 256KiB`, noKey),
     )
   })
 

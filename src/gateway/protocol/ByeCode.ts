@@ -83,11 +83,11 @@ const told =
   (reason: CloseReason.CloseReason): ByeFacts =>
     make(name, { message: CloseReason.format(reason) })
 
-// The server's own faults and its size are nobody's business.
+// The server's own faults and its size are nobody's business, and what is this side here is the server there.
 const untold = (name: ByeName) => (): ByeFacts => make(name)
 
 const translate = CloseReason.match({
-  Done: told("normal"),
+  Done: untold("normal"),
   PeerClosed: told("normal"),
   WireLost: (reason) => told(isTooLarge(reason.error) ? "frameTooLarge" : "malformed")(reason),
   Truncated: untold("normal"),
