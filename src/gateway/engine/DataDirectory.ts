@@ -3,9 +3,9 @@
  * Never changes one that is not, and never mends a damaged one.
  */
 import * as Data from "effect/Data"
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs"
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs"
 import { readSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 
 /** The format of the store. A directory of another one is refused. */
 export const format = 1
@@ -47,7 +47,7 @@ const markOf = (stage: "new" | "ready") => `longline data, format ${format}, ${s
 /** Makes the directory if there is none, and refuses one that is not ours or not whole. */
 export const prepareUnsafe = (directory: string): void => {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
     const names = readdirSync(directory).filter((name) => name !== foundBySystem)
     if (names.length === 0) writeMark(directory, "new")
     else if (!names.includes(markName)) {
@@ -81,8 +81,21 @@ export const unusable = (directory: string, cause: unknown): DirectoryError =>
     cause,
   })
 
-const isInTheWay = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && (cause.code === "EEXIST" || cause.code === "ENOTDIR")
+// Not `recursive`: Node tries for ever where a directory that is there answers ENOENT, as those of /proc do.
+const makeDirectory = (directory: string): void => {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (cause) {
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return
+    if (codeOf(cause) !== "ENOENT" || existsSync(dirname(directory))) throw cause
+    makeDirectory(dirname(directory))
+    mkdirSync(directory, { mode: 0o700 })
+  }
+}
+
+const codeOf = (cause: unknown) => (cause instanceof Error && "code" in cause ? cause.code : undefined)
+
+const isInTheWay = (cause: unknown): boolean => codeOf(cause) === "EEXIST" || codeOf(cause) === "ENOTDIR"
 
 /** What was found inside, though the files look right from outside. */
 export const unreadable = (directory: string, cause: unknown): DirectoryError =>

@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -247,6 +256,19 @@ describe("LMDB engine: a directory", () => {
         const { message, reason } = yield* errorOf(path)
         assert.deepStrictEqual([reason, message], ["Unusable", `data directory ${path}: ${seen}; ${advice}`])
       }
+    }),
+  )
+
+  it.effect("is made with those above it, unless the system has none to give", () =>
+    Effect.gen(function* () {
+      const directory = join(yield* freshDirectory, "a", "b")
+      yield* Effect.scoped(LmdbEngine.make({ directory, retention }))
+      assert.isTrue(existsSync(join(directory, "data.mdb")))
+      const { message } = yield* errorOf("/proc/longline/data")
+      assert.match(
+        message,
+        /^data directory \/proc\/longline\/data: ENOENT: .*, mkdir '\/proc\/longline'; make it readable/,
+      )
     }),
   )
 
