@@ -86,7 +86,7 @@ const makeDirectory = (directory: string): void => {
   try {
     mkdirSync(directory, { mode: 0o700 })
   } catch (cause) {
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return
+    if (codeOf(cause) === "EEXIST" && statSync(directory).isDirectory()) return
     if (codeOf(cause) !== "ENOENT" || existsSync(dirname(directory))) throw cause
     makeDirectory(dirname(directory))
     mkdirSync(directory, { mode: 0o700 })
