@@ -72,12 +72,10 @@ describe("protoc reads and writes the vectors of", () => {
   const files = { "client-messages.json": Vectors.clientMessages, "server-messages.json": Vectors.serverMessages }
   it.each(Object.entries(files))("%s", (_, vectors) => {
     for (const { name, protobuf, readOnly } of Vectors.good(vectors)) {
-      if (!readOnly)
-        assert.strictEqual(
-          Vectors.hexOf(protoc("encode", protoc("decode", Vectors.bytesOf(protobuf!)))),
-          protobuf,
-          name,
-        )
+      if (protobuf === undefined) continue
+      // What is only read is read all the same: protoc is stricter than the gateway's own decoder.
+      const text = protoc("decode", Vectors.bytesOf(protobuf))
+      if (!readOnly) assert.strictEqual(Vectors.hexOf(protoc("encode", text)), protobuf, name)
     }
   })
 })
