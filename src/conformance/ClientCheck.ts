@@ -132,7 +132,7 @@ class ClientScript {
         publication(channel, 15),
       )
       const isAgain = yield* server.until(() => server.joins.length > 1, patienceMs)
-      this.#judge("publications.gap", isAgain, "it did not subscribe again")
+      this.#judge("publications.gap", isAgain, "it did not give up its subscription and subscribe again")
       if (isAgain) {
         const position = server.joins[1]?.position
         this.#judge("publications.duplicate", position?.offset !== 11, "the position was that of the publication again")
@@ -242,9 +242,10 @@ class ClientScript {
       if (rule !== undefined) this.#judge(rule, wire !== undefined, `it had not come back after ${withinMs} ms`)
       if (wire === undefined) return yield* new Left({ why: `nobody connected within ${withinMs} ms` })
       const server = new StrictServer(wire, this.#ledger, script)
-      if (yield* server.connect(patienceMs)) return server
+      const why = yield* server.connect(patienceMs)
+      if (why === undefined) return server
       wire.abortUnsafe()
-      return yield* new Left({ why: "connect did not come" })
+      return yield* new Left({ why })
     },
   )
 

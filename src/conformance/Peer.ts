@@ -14,7 +14,7 @@ export type Heard<In> =
   | { readonly _tag: "Message"; readonly message: In; readonly bytes: number }
   | { readonly _tag: "Heartbeat" }
   /** A body or a header that is none. */
-  | { readonly _tag: "Unreadable"; readonly detail: string }
+  | { readonly _tag: "Unreadable"; readonly detail: string; readonly body?: Uint8Array }
   | { readonly _tag: "Closed"; readonly how: "FIN" | "reset" }
   | { readonly _tag: "Silence" }
 
@@ -122,7 +122,7 @@ export class Peer<In> {
     const decoded = this.#decode(body)
     return Result.isSuccess(decoded)
       ? { _tag: "Message", message: decoded.success, bytes: body.length }
-      : { _tag: "Unreadable", detail: decoded.failure.message }
+      : { _tag: "Unreadable", detail: decoded.failure.message, body }
   }
 }
 

@@ -8,6 +8,7 @@ import type * as ClientMessage from "../gateway/protocol/ClientMessage.ts"
 import { maxClientFrameBytes, maxFrameBytesBeforeConnect } from "../gateway/protocol/FrameLimits.ts"
 import type { Position } from "../gateway/protocol/Fields.ts"
 import * as JsonProtocol from "../gateway/protocol/JsonProtocol.ts"
+import * as ProtobufProtocol from "../gateway/protocol/ProtobufProtocol.ts"
 import type { Wire } from "../transport/Transport.ts"
 import type { Ledger } from "./ClientRules.ts"
 import * as Peer from "./Peer.ts"
@@ -42,6 +43,12 @@ export const sessionId = "conformance"
 
 const codec = JsonProtocol.make()
 
+/** Whether the body is a `connect` in the other encoding, which is a client's to choose. */
+const isProtobuf = (body: Uint8Array | undefined): boolean => {
+  const decoded = body && ProtobufProtocol.make().decode(body)
+  return decoded !== undefined && Result.isSuccess(decoded) && decoded.success.type === "connect"
+}
+
 /** The client's connection. */
 export class StrictServer {
   readonly peer: Peer.Peer<ClientMessage.ClientFrame>
@@ -57,6 +64,7 @@ export class StrictServer {
 
   readonly #ledger: Ledger
   readonly #script: Script
+  readonly #subscribed = new Set<string>()
   #beatsSent = 0
   #beatsHeard = 0
   #offset = 0
@@ -67,20 +75,23 @@ export class StrictServer {
     this.#script = script
   }
 
-  /** Takes `connect` and answers it byte by byte. False if it did not come. */
-  readonly connect = (withinMs: number): Effect.Effect<boolean> =>
+  /** Takes `connect` and answers it byte by byte. Gives the reason if there is nobody to go on with. */
+  readonly connect = (withinMs: number): Effect.Effect<string | undefined> =>
     Effect.gen({ self: this }, function* () {
       const heard = yield* this.peer.said(withinMs)
+      if (heard._tag === "Unreadable" && isProtobuf(heard.body)) {
+        return "the client speaks Protobuf, and only JSON is looked at"
+      }
       const connect = heard._tag === "Message" && heard.message.type === "connect" ? heard.message : undefined
       const isFit = heard._tag === "Message" && heard.bytes <= maxFrameBytesBeforeConnect && connect?.version === 1
       this.#ledger.judge("connect.first", isFit, `first came ${Peer.shown(heard)}`)
-      if (connect === undefined) return false
+      if (connect === undefined) return "connect did not come"
       this.first = connect
       const riding = connect.subscriptions ?? []
       const entries = riding.flatMap((entry) => (Result.isSuccess(entry) ? [entry.success] : []))
       this.#ledger.judge("messages.wellFormed", entries.length === riding.length, "a subscription in connect was not")
       yield* this.peer.drip(Peer.frameOf(this.#connected(connect.id, entries)))
-      return true
+      return undefined
     })
 
   /** Lets the client go on until this is so, at most for so long. It is answered, and hears heartbeats meanwhile. */
@@ -141,8 +152,12 @@ export class StrictServer {
   #answer(message: ClientMessage.ClientFrame): object | undefined {
     switch (message.type) {
       case "subscribe":
-        return { ...this.#joined(message), id: message.id }
+        // As the gateway does: who passes here without `unsubscribe` would be refused there.
+        return this.#subscribed.has(message.channel)
+          ? { type: "error", id: message.id, code: 105, message: "already subscribed", retry: false }
+          : { ...this.#joined(message), id: message.id }
       case "unsubscribe":
+        this.#subscribed.delete(message.channel)
         return { type: "unsubscribed", id: message.id, channel: message.channel }
       case "publish":
         remember(this.published, message)
@@ -172,6 +187,7 @@ export class StrictServer {
 
   #joined(entry: ClientMessage.Subscription): object {
     remember(this.joins, entry)
+    this.#subscribed.add(entry.channel)
     return { type: "subscribed", channel: entry.channel, ...this.#script.join(entry.channel, this.joins.length) }
   }
 

@@ -8,6 +8,7 @@ import * as Client from "../../src/client/Client.ts"
 import * as ClientCheck from "../../src/conformance/ClientCheck.ts"
 import * as ClientRules from "../../src/conformance/ClientRules.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { frame } from "../support/frames.ts"
 import * as Tampering from "../support/tampering.ts"
 
 const patience = 90_000
@@ -83,7 +84,7 @@ const faults: ReadonlyArray<Fault> = [
     "forgets where it was",
     () => ({
       sent: (message) =>
-        message.type === "connect"
+        "subscriptions" in message
           ? { ...message, subscriptions: [{ channel: "a" }] }
           : without("position", "subscribe")(message),
     }),
@@ -101,6 +102,18 @@ const faults: ReadonlyArray<Fault> = [
       return connection === 1 ? { received: each("publication", follow) } : {}
     },
     ["publications.gap fail", "publications.duplicate notSeen"],
+  ],
+  [
+    "subscribes again to what it is subscribed to",
+    () => ({ sent: each("unsubscribe", () => undefined) }),
+    // Refused, as the gateway would refuse it, it has lost the channel.
+    [
+      "publications.gap fail",
+      "publications.duplicate notSeen",
+      "position.sent fail",
+      "recovery.more fail",
+      "recovery.no fail",
+    ],
   ],
   [
     "goes back with a publication that comes again",
@@ -155,6 +168,23 @@ describe("a client", () => {
         (broken) => assert.deepStrictEqual(broken, []),
       ),
     patience,
+  )
+
+  it.live("that speaks Protobuf has broken no rule, and is told why none is seen", () =>
+    Effect.gen(function* () {
+      const transport = yield* TcpTransport.make({ port: 0 })
+      const { address } = transport
+      if (address._tag !== "Tcp") return yield* Effect.die("not tcp")
+      const wire = yield* TcpTransport.dial(address)
+      // The `connect` of docs/protocol.md, section 11.
+      wire.writeUnsafe([frame(Buffer.from("2a0408011001", "hex"))])
+      const verdicts = yield* ClientCheck.check(transport)
+      const why = "the client speaks Protobuf, and only JSON is looked at"
+      assert.deepStrictEqual(
+        verdicts,
+        ClientRules.all.map((rule) => ({ ...rule, outcome: "notSeen", detail: why })),
+      )
+    }).pipe(Effect.scoped),
   )
 
   for (const [name, tamper, broken] of faults) {
