@@ -52,6 +52,10 @@ export const parse = (
   })
 }
 
+/** How many patterns a claim holds that `parse` has read. */
+export const count = (claim: unknown): number =>
+  Object.values(claim ?? {}).reduce((sum: number, list: unknown) => sum + (Array.isArray(list) ? list.length : 0), 0)
+
 /** Names that are granted as they are, found at once, and patterns that are tried in turn. */
 interface Granted {
   readonly names: ReadonlySet<string>

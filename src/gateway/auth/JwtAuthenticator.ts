@@ -68,7 +68,7 @@ export const ofRing = (config: AuthConfig.AuthConfig, ring: KeyRing.KeyRing): Au
     const generation = ring.generation()
     const claims = yield* verify(token, keys, optionsOf(config, header, now))
     const identity = yield* Effect.fromResult(identityOf(claims, config, now))
-    verified.add(hash, identity, generation)
+    verified.add(hash, { identity, patterns: Grants.count(claims[config.claim]) }, { now, generation })
     return identity
   })
 

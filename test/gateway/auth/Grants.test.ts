@@ -49,6 +49,13 @@ describe("grants", () => {
     assert.deepStrictEqual(parse(claim), Result.fail(sentence))
   })
 
+  it("patterns are counted over all rights", () => {
+    assert.deepStrictEqual(
+      [undefined, {}, { subscribe: [], publish: ["a"] }, { subscribe: ["a", "b:*"], serve: ["a"] }].map(Grants.count),
+      [0, 0, 1, 3],
+    )
+  })
+
   it(`a token has at most ${Grants.maxPatterns} patterns over all rights`, () => {
     const half = Array.from({ length: Grants.maxPatterns / 2 }, (_, index) => `a:${index}`)
     assert.deepStrictEqual(rightsOn({ subscribe: half, publish: half }, "a:49"), ["subscribe", "publish"])
