@@ -34,10 +34,19 @@ const systemPolicy: Policy = {
   },
 }
 
-/** What is revoked has to be understood, or nobody would be. */
+/**
+ * Publications of revocations that are kept. Many of them for each that may be in force: those that have expired, or are
+ * lifted, are among them, and one that is pushed out is forgotten by the next start.
+ */
+const maxKeptRevocations = 10 * Revocations.defaultMaxRevocations
+
+/**
+ * What is revoked has to be understood, or nobody would be; it stays so until it is lifted, not for a time; and whoever
+ * fills the gateway with channels must not keep an operator from it.
+ */
 const revocationsPolicy: Policy = {
   ...systemPolicy,
-  history: { size: Revocations.defaultMaxRevocations, ageMs: 365 * 24 * 3_600_000 },
+  history: { size: maxKeptRevocations, ageMs: 100 * 365 * 24 * 3_600_000, isReserved: true },
   validate: (data) => {
     const revocation = RevocationFeed.parse(data)
     return Result.isFailure(revocation) ? revocation.failure : undefined
@@ -45,7 +54,11 @@ const revocationsPolicy: Policy = {
 }
 
 /** What happened is told by the gateway alone. */
-const journalPolicy: Policy = { ...systemPolicy, allow: { ...systemPolicy.allow, publish: "nobody" } }
+const journalPolicy: Policy = {
+  ...systemPolicy,
+  history: { ...systemPolicy.history, isReserved: true },
+  allow: { ...systemPolicy.allow, publish: "nobody" },
+}
 
 /** The policy of each name: that of its namespace, or the system's. */
 export const policyOf =

@@ -142,7 +142,11 @@ namespaces:
     allow: { publish: granted }
   news:
 `)
-      const basis = { ...policy, presence: false, allow: { ...policy.allow, publish: "users", serve: "nobody" } }
+      const basis = {
+        ...policy,
+        presence: false,
+        allow: { ...policy.allow, publish: "users" as const, serve: "nobody" as const },
+      }
       assert.deepStrictEqual(namespaces.get("chat"), {
         ...basis,
         history: { size: 7, ageMs: 60_000 },

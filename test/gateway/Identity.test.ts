@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import * as Access from "../../src/gateway/Access.ts"
 import * as Policy from "../../src/gateway/Policy.ts"
 import { type Client, codeOf, gateway, lastOf, type Message } from "../support/clients.ts"
 import { settled } from "../support/wires.ts"
@@ -307,6 +308,16 @@ describe("revocation", () => {
       assert.deepStrictEqual(history["publications"], [])
     }),
   )
+
+  it("is kept over restarts for as long as it is in force, beside others that are not any more, and has room", () => {
+    const retentionOf = Access.retentionOf({ of: policies })
+    const centuryMs = 100 * 365 * 24 * 3_600_000
+    assert.deepStrictEqual(retentionOf(channel), { size: 1_000_000, ageMs: centuryMs, isReserved: true })
+    assert.deepStrictEqual(
+      ["$sys:connections", "$sys:else", "a"].map((name) => retentionOf(name).isReserved),
+      [true, undefined, undefined],
+    )
+  })
 
   it.effect("concerns a token that is refreshed, too", () =>
     Effect.gen(function* () {

@@ -15,6 +15,8 @@ import type { Position, Sender, Tags } from "../protocol/Fields.ts"
 export interface Retention {
   readonly size: number
   readonly ageMs: number
+  /** The channel is taken over the limit of channels too: there are few such. Default: it is not. */
+  readonly isReserved?: boolean
 }
 
 /** One publication as it is kept and told. */

@@ -81,6 +81,7 @@ export class LmdbWriter {
   private readonly trim: LmdbTrim
   private readonly settling: LmdbSettling
   private readonly maxChannels: number
+  private readonly retention: Options["retention"]
   private readonly life: string
   private nextChannel: number
   private batch: number
@@ -100,6 +101,7 @@ export class LmdbWriter {
     this.store = store
     this.times = times
     this.onFailure = onFailure
+    this.retention = options.retention
     this.heads = new LmdbHeads(store, options.retention)
     this.keys = new LmdbKeys.LmdbKeys(store, options.keys)
     this.log = new LmdbLog.LmdbLog(store, options.maxLogged)
@@ -132,7 +134,7 @@ export class LmdbWriter {
     }
     let head = this.heads.find(name)
     if (head === undefined || head.offset === 0) {
-      if (this.channels >= this.maxChannels) {
+      if (this.channels >= this.maxChannels && this.retention(name).isReserved !== true) {
         return this.answerInTurn(Result.fail(EngineError.channelLimit(this.maxChannels)), answer)
       }
       this.channels++

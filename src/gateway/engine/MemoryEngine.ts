@@ -214,7 +214,8 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
           : Result.fail(EngineError.keyReused()),
       )
     }
-    if (positions >= maxChannels && (channel === undefined || channel.offset === 0)) {
+    const isNew = channel === undefined || channel.offset === 0
+    if (isNew && positions >= maxChannels && options.retention(draft.channel).isReserved !== true) {
       return answer(Result.fail(EngineError.channelLimit(maxChannels)))
     }
     channel ??= obtain(draft.channel)

@@ -157,6 +157,16 @@ export const engineContract = (name: string, open: Open): void => {
       }),
     )
 
+    it.effect("takes a reserved channel over that limit", () =>
+      Effect.gen(function* () {
+        const engine = yield* open({ maxChannels: 1, retention: { ...ample, isReserved: true } })
+        yield* engine.attach("c", () => undefined)
+        yield* publishAll(engine, [draft("a"), draft("b"), draft("c")])
+        assert.deepStrictEqual(values((yield* read(engine, "b")).publications), [1])
+        assert.strictEqual((yield* engine.position("c")).offset, 1)
+      }),
+    )
+
     it.effect("is well and has room", () =>
       Effect.gen(function* () {
         const engine = yield* open({})
