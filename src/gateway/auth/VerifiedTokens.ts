@@ -35,9 +35,9 @@ export interface VerifiedTokens {
 /** What `make` takes. */
 export interface Options {
   /** Default: `maxVerifiedTokens`. */
-  readonly maxTokens?: number
+  readonly maxTokens?: number | undefined
   /** Default: `maxVerifiedPatterns`. At least as many as one token may have. */
-  readonly maxPatterns?: number
+  readonly maxPatterns?: number | undefined
 }
 
 /** What a token is remembered by. Whoever measures the time of a look learns of the hash, and nothing of a token. */

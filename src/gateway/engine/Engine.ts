@@ -16,7 +16,7 @@ export interface Retention {
   readonly size: number
   readonly ageMs: number
   /** The channel is taken over the limit of channels too: there are few such. Default: it is not. */
-  readonly isReserved?: boolean
+  readonly isReserved?: boolean | undefined
 }
 
 /** One publication as it is kept and told. */
