@@ -17,7 +17,7 @@ import * as CloseReason from "./CloseReason.ts"
 import { type Connection, ConnectionError, endedBy } from "./Connection.ts"
 import type * as Heartbeat from "./Heartbeat.ts"
 import { Outbox, type OutboxOwner, type SharedFrame } from "./Outbox.ts"
-import type { Protocol } from "./Protocol.ts"
+import * as Protocol from "./Protocol.ts"
 import { type Batch, Reader, type ReaderOwner } from "./Reader.ts"
 import { type Sender, Sending } from "./Sending.ts"
 import type { Settings } from "./Settings.ts"
@@ -26,7 +26,7 @@ import type { Settings } from "./Settings.ts"
 export interface LiveOptions<In, Out> {
   readonly id: number
   readonly wire: Wire
-  readonly protocol: Protocol<In, Out>
+  readonly protocol: Protocol.Protocol<In, Out>
   readonly settings: Settings
 }
 
@@ -49,7 +49,7 @@ export class LiveConnection<In, Out>
   readonly tls: TlsIdentity | undefined
   readonly openedAt: number
   readonly wire: Wire
-  readonly protocol: Protocol<In, Out>
+  readonly protocol: Protocol.Protocol<In, Out>
   readonly settings: Settings
 
   readonly #owner: LiveOwner
@@ -173,7 +173,7 @@ export class LiveConnection<In, Out>
 
   #offer(message: Out): ConnectionError | undefined {
     if (!this.isOpen) return this.#ended()
-    const body = this.#codec.encode(message)
+    const body = Protocol.encode(this.protocol, this.#codec, message)
     const error = Result.isFailure(body) ? body.failure : this.#outbox.offer(body.success)
     // The message may have been the one too many.
     return error === undefined ? this.#ended() : new ConnectionError({ reason: CloseReason.BadOutbound({ error }) })
@@ -213,7 +213,7 @@ export class LiveConnection<In, Out>
 
   sendNow(message: Out): Effect.Effect<void, ConnectionError> {
     if (this.#reason !== undefined) return Effect.fail(endedBy(this.#reason))
-    const body = this.#codec.encode(message)
+    const body = Protocol.encode(this.protocol, this.#codec, message)
     if (Result.isFailure(body)) return badOutbound(body.failure)
     if (this.#outbox.isFullFor(body.success.length)) {
       return Effect.flatMap(this.#outbox.room, () => this.sendNow(message))
@@ -273,7 +273,8 @@ export class LiveConnection<In, Out>
     if (!CloseReason.canBeTold(reason)) return [reason]
     try {
       const told = this.protocol.goodbye(reason)
-      const last = told === undefined ? undefined : Result.getOrUndefined(this.#codec.encode(told))
+      const last =
+        told === undefined ? undefined : Result.getOrUndefined(Protocol.encode(this.protocol, this.#codec, told))
       return last === undefined ? [reason] : [reason, last]
     } catch (defect) {
       return [CloseReason.HandlerFailed({ cause: Cause.die(defect) })]

@@ -5,7 +5,7 @@
 import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { Codec, CodecError, CodecFactory } from "../codec/Codec.ts"
+import { type Body, type Codec, CodecError, type CodecFactory } from "../codec/Codec.ts"
 import * as Bytes from "../frame/Bytes.ts"
 import * as FrameEncoder from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
@@ -31,6 +31,7 @@ export interface Protocol<out In, in out Out> {
   /**
    * `empty`: a frame without a body is a heartbeat, counts as life and is never a message. `answered`: the same for the
    * side that dialled, which answers each and sends none unasked. `none`: every frame is a message, and nothing is probed.
+   * Elsewhere a message whose body is empty cannot be sent.
    */
   readonly heartbeat: "empty" | "answered" | "none"
   /** Whether the peer says the first thing, so that a handler has nothing to do before. */
@@ -137,6 +138,27 @@ export const dialled = <In, Out>(protocol: Protocol<In, Out>): Protocol<In, Out>
   peerBegins: false,
 })
 
+/**
+ * A message's body, or why it has none. An empty one is refused where it would be a heartbeat: the peer would never see
+ * the message, and who sent it would never know.
+ */
+export const encode = <Out>(
+  protocol: Pick<Protocol<unknown, Out>, "heartbeat">,
+  codec: Codec<unknown, Out>,
+  message: Out,
+): Result.Result<Body, CodecError> => {
+  const body = codec.encode(message)
+  if (Result.isFailure(body) || body.success.length > 0 || protocol.heartbeat === "none") return body
+  return Result.fail(new CodecError(emptyBody))
+}
+
+const emptyBody = {
+  direction: "encode",
+  path: "",
+  expected: 'a body (a frame without one is a heartbeat, unless the protocol says heartbeat: "none")',
+  actual: "0 bytes",
+} as const
+
 /** A frame for many, or why there is none. */
 export type Shared = Result.Result<SharedFrame, CodecError | FrameError>
 
@@ -173,7 +195,7 @@ export class SharedMessage<in out Out> {
 }
 
 const encodeShared = <Out>(protocol: Protocol<unknown, Out>, message: Out, codec: Codec<unknown, Out>): Shared =>
-  Result.flatMap(codec.encode(message), (body): Result.Result<SharedFrame, FrameError> => {
+  Result.flatMap(encode(protocol, codec, message), (body): Result.Result<SharedFrame, FrameError> => {
     const bytes = typeof body === "string" ? Bytes.here.of(body) : body
     return Result.map(protocol.encoder.encode(bytes), (frame) => new SharedFrame(frame))
   })

@@ -4,10 +4,13 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Pull from "effect/Pull"
 import * as Deferred from "effect/Deferred"
+import * as Result from "effect/Result"
+import * as Codec from "../../src/codec/Codec.ts"
 import * as Attribute from "../../src/connection/Attribute.ts"
 import * as CloseReason from "../../src/connection/CloseReason.ts"
 import * as Connection from "../../src/connection/Connection.ts"
 import * as Lifetime from "../../src/connection/Lifetime.ts"
+import * as Protocol from "../../src/connection/Protocol.ts"
 import * as Settings from "../../src/connection/Settings.ts"
 import { FrameError, FrameTooLarge, FrameTruncated } from "../../src/frame/FrameError.ts"
 import { HandshakeFailed, TransportError, WireLost } from "../../src/transport/Transport.ts"
@@ -237,6 +240,38 @@ describe("send", () => {
       yield* connection.close()
       assert.deepStrictEqual(yield* Fiber.join(listening), ["x".repeat(65_536), "bye Done"])
     }),
+  )
+
+  it.effect(
+    "refuses a message that would be a heartbeat, alone, to many and in parting, and only where there are heartbeats",
+    () =>
+      Effect.gen(function* () {
+        const parting = (heartbeat: "empty" | "none") =>
+          Protocol.fromCodec({ name: "parting", codec: Codec.bytes, heartbeat, goodbye: () => "" })
+        for (const speaks of [parting("empty"), Protocol.dialled(parting("empty"))]) {
+          const { connection, peer } = yield* open({ protocol: speaks }, () => Effect.never)
+          const error = new Codec.CodecError({
+            direction: "encode",
+            path: "",
+            expected: 'a body (a frame without one is a heartbeat, unless the protocol says heartbeat: "none")',
+            actual: "0 bytes",
+          })
+          const refused = new Connection.ConnectionError({ reason: CloseReason.BadOutbound({ error }) })
+          assert.deepStrictEqual(
+            [yield* Effect.flip(connection.send("")), connection.sendUnsafe(new Uint8Array(0))],
+            [refused, refused],
+          )
+          assert.deepStrictEqual(new Protocol.SharedMessage(speaks, "").frameFor(speaks.codec), Result.fail(error))
+          yield* connection.send("a")
+          yield* connection.close()
+          assert.deepStrictEqual(yield* peer.listen, ["a"])
+        }
+        const { connection, peer } = yield* open({ protocol: parting("none") }, () => Effect.never)
+        yield* connection.send("")
+        assert.strictEqual(connection.sendUnsafe(""), undefined)
+        yield* connection.close()
+        assert.deepStrictEqual(yield* peer.listen, ["", "", ""])
+      }),
   )
 
   it.effect("that is refused ends the connection with BadOutbound if the handler lets it", () =>

@@ -45,7 +45,7 @@ describe("A sender", () => {
         yield* connection.send(message)
         yield* settled
         yield* connection.send("x".repeat(length - 4))
-        const sending = yield* Effect.forkChild(connection.send(""))
+        const sending = yield* Effect.forkChild(connection.send("x"))
         yield* settled
         assert.strictEqual(sending.pollUnsafe() === undefined, waits)
         peer.wire.unstallUnsafe()

@@ -244,21 +244,21 @@ describe("A server", () => {
       yield* settled
       // Twice what was broadcast, and the goodbye that nobody takes.
       assert.deepStrictEqual([budget.heldBytesUnsafe(), closings(server.events)], [2 * 3994 + 12, ["Done"]])
-      server.registry.get(2)?.sendUnsafe("")
+      server.registry.get(2)?.sendUnsafe("x")
       yield* settled
       assert.deepStrictEqual([ended.state(), deaf.state()], ["ECONNRESET", "open"])
-      server.registry.get(2)?.sendUnsafe("x".repeat(3998))
+      server.registry.get(2)?.sendUnsafe("x".repeat(3997))
       yield* settled
       assert.strictEqual(deaf.state(), "open")
-      server.registry.get(2)?.sendUnsafe("")
+      server.registry.get(2)?.sendUnsafe("x")
       yield* settled
       assert.deepStrictEqual([deaf.state(), deaf.heard, budget.heldBytesUnsafe()], ["ECONNRESET", [], 0])
       assert.deepStrictEqual(closings(server.events), ["Done", "Overloaded"])
       assert.deepStrictEqual(
         sheds().map(({ heldBytes, shedBytes }) => [heldBytes, shedBytes]),
         [
-          [8004, 4006],
-          [8004, 8004],
+          [8005, 4006],
+          [8005, 8005],
         ],
       )
     }),
