@@ -156,7 +156,9 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
         this.#shared.services.unserve(message.service, this)
         return this.send({ type: "unserved", id: message.id, service: message.service })
       case "history":
-        return Effect.map(History.answer(this.#shared, this.#identity, message), (answer) => this.send(answer))
+        return inOwnTurn(
+          Effect.map(History.answer(this.#shared, this.#identity, message), (answer) => this.send(answer)),
+        )
       case "presence":
         return this.#presence(message)
       case "refresh":
@@ -228,10 +230,12 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
     if (!Effect.isEffect(identity)) {
       return this.#refuse(id, ErrorCode.make("notEnabled", { message: "there is no authentication" }))
     }
-    return Effect.match(identity, {
-      onFailure: (error) => this.#notRefreshed(id, error),
-      onSuccess: (known) => this.#refreshed(id, known),
-    })
+    return inOwnTurn(
+      Effect.match(identity, {
+        onFailure: (error) => this.#notRefreshed(id, error),
+        onSuccess: (known) => this.#refreshed(id, known),
+      }),
+    )
   }
 
   #notRefreshed(id: number, error: AuthenticationError): void {
@@ -366,6 +370,12 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 }
 
 // Not spread: it is the answer to most messages there are.
+/**
+ * What may take milliseconds each time, not behind another one in the same turn of the event loop: 300 pages of a history,
+ * asked for in one write, held everybody up for a second.
+ */
+const inOwnTurn = (answer: Effect.Effect<void>): Effect.Effect<void> => Effect.andThen(Effect.yieldNow, answer)
+
 const published = (id: number, { duplicate, epoch, offset }: Accepted): Server.Published =>
   duplicate === undefined
     ? { type: "published", id, offset, epoch }

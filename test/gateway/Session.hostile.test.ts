@@ -130,6 +130,19 @@ describe("hostile or clumsy clients", () => {
     }),
   )
 
+  it.effect("answers that take long are given a turn each, and others are answered between them", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* gateway()
+      const [asking, other] = [yield* connect(), yield* connect()]
+      const before = asking.wire.receivedUnsafe()
+      asking.send(...Array.from({ length: 60 }, () => ({ type: "history", id: 2, channel: "a" })))
+      yield* other.ask({ type: "unsubscribe", id: 2, channel: "a" })
+      const early = asking.wire.receivedUnsafe() - before
+      for (let i = 0; i < 60; i++) yield* asking.next
+      assert.isBelow(early, (asking.wire.receivedUnsafe() - before) / 4)
+    }),
+  )
+
   it.effect("a client that goes on over the rate for 10 s is bye 4300", () =>
     Effect.gen(function* () {
       const client = yield* (yield* gateway({ commandsPerSecond: 1 })).connect()
