@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type Deliver, Engine, type EngineError, type Page, type Publication, type Range } from "./engine/Engine.ts"
 import * as EngineAnswer from "./EngineAnswer.ts"
+import * as Publications from "./engine/Publications.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import type { Position } from "./protocol/Fields.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
@@ -54,6 +55,8 @@ export class Channel<Encoded> {
 /** What one read gave to everybody who waited for it. */
 export interface Shared<Encoded> {
   readonly page: Page
+  /** Of the data and tags in it. */
+  readonly bytes: number
   /** One publication of the page, encoded once for all. */
   readonly encoded: (index: number) => Encoded
 }
@@ -263,6 +266,7 @@ const shared = <Encoded>(
   const made: Array<Encoded | undefined> = []
   return {
     page,
+    bytes: page.publications.reduce((sum, publication) => sum + Publications.byteLength(publication), 0),
     encoded: (index) => (made[index] ??= encode(messageOf(name, page.position.epoch, page.publications[index]!))),
   }
 }

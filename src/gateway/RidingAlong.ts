@@ -1,6 +1,6 @@
 /**
- * The subscriptions that ride along in `connect`: begun together, so that what they have to wait for is waited for once,
- * and answered together in one frame. Sends nothing itself.
+ * The subscriptions that ride along in `connect`: begun together, so that nothing is missed of any of them, read some at a
+ * time, and answered together in one frame. Sends nothing itself.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -8,6 +8,9 @@ import type * as Client from "./protocol/ClientMessage.ts"
 import * as ErrorCode from "./protocol/ErrorCode.ts"
 import type * as Server from "./protocol/ServerMessage.ts"
 import * as Subscriptions from "./Subscriptions.ts"
+
+/** Recoveries of one client that are read at a time. */
+export const maxReads = 4
 
 /** The answers, by channel, and what is to be done behind them. */
 export interface Answers {
@@ -24,16 +27,16 @@ export const beginAll = (
   own: Subscriptions.Subscriptions,
   entries: Entries,
 ): ReadonlyArray<Named<Subscriptions.Outcome>> | Effect.Effect<ReadonlyArray<Named<Subscriptions.Outcome>>> => {
-  const begun = entries.map((entry) => begin(own, entry))
+  const allowance: Subscriptions.Allowance = { bytes: Subscriptions.maxRecoveredTogether }
+  const begun = entries.map((entry) => begin(own, entry, allowance))
   if (begun.every(isKnown)) return begun
-  // Together, so that those who have to read share the turn that the reads wait for.
   return Effect.forEach(
     begun,
     ([channel, outcome]): Effect.Effect<Named<Subscriptions.Outcome>> =>
       Effect.isEffect(outcome)
         ? Effect.map(outcome, (known) => [channel, known] as const)
         : Effect.succeed([channel, outcome]),
-    { concurrency: "unbounded" },
+    { concurrency: maxReads },
   )
 }
 
@@ -74,8 +77,9 @@ const toldOnce = (answers: ReadonlyArray<Named<Subscriptions.Answer>>): Answers[
 const begin = (
   own: Subscriptions.Subscriptions,
   entry: Entries[number],
+  allowance: Subscriptions.Allowance,
 ): Named<Subscriptions.Outcome | Effect.Effect<Subscriptions.Outcome>> => {
-  if (Result.isSuccess(entry)) return [entry.success.channel, own.begin(entry.success)]
+  if (Result.isSuccess(entry)) return [entry.success.channel, own.begin(entry.success, allowance)]
   const { channel, message } = entry.failure
   return [channel, { error: ErrorCode.make("malformed", { message }) }]
 }

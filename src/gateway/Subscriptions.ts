@@ -24,6 +24,17 @@ export const defaultMaxSubscriptions = 1000
 /** Bytes of publications that `connected` or `subscribed` carries; what is over it follows. */
 export const maxAnsweredBytes = 256 * 1024
 
+/**
+ * Bytes that may be read for the subscriptions of one `connect`, a read more at most for each of `RidingAlong.maxReads`.
+ * All of it is held until all are answered, and then until it is read: without a bound ten clients had 2 GB held for them.
+ */
+export const maxRecoveredTogether = 4 * 1024 * 1024
+
+/** What may still be read for subscriptions that are answered together. */
+export interface Allowance {
+  bytes: number
+}
+
 /** What the subscriptions of all clients share. */
 export interface Shared {
   readonly channels: Channels.Channels<Encoded>
@@ -72,8 +83,11 @@ export class Subscriptions {
     this.#client = client
   }
 
-  /** Begins a subscription: from now on nothing of the channel is missed. Every outcome is to be answered. */
-  begin(wanted: Client.Subscription): Outcome | Effect.Effect<Outcome> {
+  /**
+   * Begins a subscription: from now on nothing of the channel is missed. Every outcome is to be answered. Error 113: the
+   * allowance has been used up by others.
+   */
+  begin(wanted: Client.Subscription, allowance?: Allowance): Outcome | Effect.Effect<Outcome> {
     const { channel: name } = wanted
     const policy = this.#shared.policyOf(name)
     const error = this.#refusal(wanted, policy)
@@ -84,11 +98,11 @@ export class Subscriptions {
     const channel = joined.success
     subscription.at = channel
     this.#add(subscription)
-    if (channel.top !== undefined) return this.#recover(wanted, subscription, channel, channel.top)
+    if (channel.top !== undefined) return this.#recover(wanted, subscription, channel.top, allowance)
     return Effect.matchEffect(Deferred.await(channel.attached), {
       onFailure: (failed) => Effect.succeed(this.#giveUp(subscription, failed)),
       onSuccess: () => {
-        const outcome = this.#recover(wanted, subscription, channel, channel.top!)
+        const outcome = this.#recover(wanted, subscription, channel.top!, allowance)
         return Effect.isEffect(outcome) ? outcome : Effect.succeed(outcome)
       },
     })
@@ -175,21 +189,25 @@ export class Subscriptions {
   #recover(
     wanted: Client.Subscription,
     subscription: Subscription,
-    channel: Channels.Channel<Encoded>,
     top: Position,
+    allowance: Allowance | undefined,
   ): Outcome | Effect.Effect<Outcome> {
+    const channel = subscription.at!
     const { history, recovery } = channel.policy
     const plan = Recovery.plan(wanted, top, recovery && history.size > 0)
     if ("answer" in plan) return { subscription, wanted, recovered: plan.answer }
-    return Effect.match(this.#shared.channels.read(channel, plan.read, top), {
+    const read = Effect.match(this.#shared.channels.read(channel, plan.read, top), {
       onFailure: (failed): Outcome => this.#giveUp(subscription, failed),
-      onSuccess: (shared): Outcome => ({
-        subscription,
-        wanted,
-        recovered: Recovery.judge(wanted, shared.page),
-        shared,
-      }),
+      onSuccess: (shared): Outcome => {
+        if (allowance !== undefined) allowance.bytes -= shared.bytes
+        const recovered = Recovery.judge(wanted, shared.page)
+        // A page that is of no use is not held.
+        const isUsed = recovered.publications.length > 0
+        return isUsed ? { subscription, wanted, recovered, shared } : { subscription, wanted, recovered }
+      },
     })
+    if (allowance === undefined) return read
+    return Effect.suspend(() => (allowance.bytes > 0 ? read : Effect.succeed(this.#giveUp(subscription, tooMuch))))
   }
 
   #giveUp(subscription: Subscription, error: ErrorCode.ErrorFacts): { readonly error: ErrorCode.ErrorFacts } {
@@ -228,6 +246,10 @@ export class Subscriptions {
     return this.#open?.values() ?? (this.#only === undefined ? [] : [this.#only])
   }
 }
+
+const tooMuch = ErrorCode.make("busy", {
+  message: `more than ${maxRecoveredTogether} bytes to recover in one connect: subscribe again`,
+})
 
 const refused = (error: ErrorCode.ErrorFacts): Answer => ({
   message: { type: "error", ...error },

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import * as RidingAlong from "../../src/gateway/RidingAlong.ts"
+import { maxRecoveredTogether } from "../../src/gateway/Subscriptions.ts"
 import * as Admission from "../../src/server/Admission.ts"
 import { codeOf, gateway, lastOf, type Message } from "../support/clients.ts"
 import { frame } from "../support/frames.ts"
@@ -148,6 +150,31 @@ describe("a recovery of several pages", () => {
       assert.deepStrictEqual(recovered(ridden(client.connected, "b")), ["yes", 4, [1]])
       assert.isTrue(ridden(client.connected, "b")["more"])
       assert.deepStrictEqual(yield* offsets(client, 3), [2, 3, 4])
+    }),
+  )
+
+  it.effect("is error 113 where those that ride along have had 4 MiB read, and comes when it is asked for again", () =>
+    Effect.gen(function* () {
+      const { connect, engine, epoch, gates } = yield* start()
+      const channels = numbers(1, 20).map((number) => `c${number}`)
+      for (const channel of channels) publish(engine, channel, ...numbers(1, 20).map(() => text))
+      const subscriptions = channels.map((channel) => ({ channel, position: { offset: 0, epoch } }))
+      const client = yield* connect({ subscriptions })
+      const answers = channels.map((channel) => ridden(client.connected, channel))
+      const recoveredAlone = answers.filter(({ type }) => type === "subscribed").length
+      assert.strictEqual(gates.read.passed, recoveredAlone)
+      assert.isAtLeast(recoveredAlone * 20 * text.length, maxRecoveredTogether)
+      assert.isAtMost((recoveredAlone - RidingAlong.maxReads) * 20 * text.length, maxRecoveredTogether)
+      assert.deepStrictEqual(answers.at(-1), {
+        type: "error",
+        code: 113,
+        message: "more than 4194304 bytes to recover in one connect: subscribe again",
+        retry: true,
+      })
+      client.send({ type: "subscribe", id: 2, ...subscriptions.at(-1) })
+      let answer = yield* client.next
+      while (answer !== "closed" && answer.type === "publication") answer = yield* client.next
+      assert.deepStrictEqual(recovered(answer), ["yes", 20, numbers(1, 5)])
     }),
   )
 
