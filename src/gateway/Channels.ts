@@ -92,8 +92,8 @@ export interface Channels<Encoded> {
     range: Range,
     least: Position,
   ) => Effect.Effect<Shared<Encoded>, ErrorCode.ErrorFacts>
-  /** Detaches the channels that were left by everybody. To be called every second or so. */
-  readonly tick: () => void
+  /** Detaches the channels that were left by everybody, one with each step. To be run every second or so. */
+  readonly tick: () => Iterable<number>
   readonly counts: () => Counts
 }
 
@@ -242,13 +242,13 @@ export const make = Effect.fnUntraced(function* <Encoded>(
     join,
     leave,
     read,
-    tick: () => {
-      for (const channel of idle) {
-        // One that is still being attached is left to the next time.
-        if (channel.top === undefined) continue
-        idle.delete(channel)
+    *tick() {
+      for (const channel of Array.from(idle)) {
+        // Somebody may have come since. One that is still being attached is left to the next time.
+        if (channel.top === undefined || !idle.delete(channel)) continue
         channels.delete(channel.name)
         detach(channel.name)
+        yield 1
       }
     },
     counts: () => ({ channels: channels.size, subscriptions, reads }),

@@ -52,6 +52,9 @@ export const defaultConnectTimeout = Duration.seconds(10)
 /** How often is looked for what is late, expired or idle, and presence told. */
 export const housekeepingInterval = Duration.seconds(1)
 
+/** Members told and channels detached in a turn of the event loop, beside what one channel takes: about a millisecond. */
+export const housekeepingPerTurn = 1_000
+
 /** What a WebSocket has to ask for, and the messages that go with it. */
 export const subprotocols = Subprotocol.kinds
 
@@ -128,17 +131,32 @@ export const layer = (options: Options): Layer.Layer<never, never, Transport | E
 
 /** One fiber for all that is late, expired or idle, whoever it belongs to: once a second is soon enough. */
 const keepHouse = ({ channels, expiry, presence, sessions }: Shared): Effect.Effect<never> =>
-  Effect.sync(() => {
+  Effect.gen(function* () {
     expiry.tick()
-    presence.tick()
+    yield* inTurns(presence.tick())
     sessions.expire()
-    channels.tick()
+    yield* inTurns(channels.tick())
   }).pipe(
     // Nobody would notice that nothing expires any more.
     Effect.catchCause((cause) => Effect.logError("BUG: housekeeping failed", cause)),
     Effect.delay(housekeepingInterval),
     Effect.forever,
   )
+
+/**
+ * Takes all steps, and lets others have a turn of the event loop whenever they have cost enough. A hundred clients who left
+ * a hundred thousand channels held everybody up for half a second.
+ */
+const inTurns = (steps: Iterable<number>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    let cost = 0
+    for (const step of steps) {
+      cost += step
+      if (cost < housekeepingPerTurn) continue
+      cost = 0
+      yield* Effect.yieldNow
+    }
+  })
 
 const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSecond: number) {
   const clock = yield* Clock.Clock

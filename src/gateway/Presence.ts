@@ -1,6 +1,6 @@
 /**
  * Who is present in which channel, and telling the others of it: changes are collected and told by `tick`, which is to
- * be called once a second. Arms no timer, whatever the number of members, and knows no socket.
+ * be run once a second. Arms no timer, whatever the number of members, and knows no socket.
  */
 import * as Result from "effect/Result"
 import * as DeadlineQueue from "../connection/DeadlineQueue.ts"
@@ -56,8 +56,11 @@ export interface Presence<Encoded> {
   /** Its connection was lost: it stays listed for the grace time. */
   readonly lose: (channel: string, watcher: Watcher<Encoded>) => void
   readonly list: (channel: string, rules: Rules) => Listing
-  /** Lets go who was lost for too long, and tells everybody of everybody else who came and went since the last time. */
-  readonly tick: () => void
+  /**
+   * Lets go who was lost for too long, and tells everybody of everybody else who came and went since the last time: a
+   * channel, or who was lost, with each step, which gives how many members it concerned.
+   */
+  readonly tick: () => Iterable<number>
   readonly counts: () => Counts
 }
 
@@ -179,14 +182,19 @@ export const make = <Encoded>(options: Options<Encoded>): Presence<Encoded> => {
       return { members: Array.from(members.values(), ({ member }) => member), count }
     },
 
-    tick: () => {
+    *tick() {
       const time = monotonic()
       for (let first = lost.first(); first !== undefined && first.deadline <= time; first = lost.first()) {
         lost.remove(first)
         remove(first)
+        yield 1
       }
-      for (const channel of changed) tell(channel, encode)
-      changed.clear()
+      // What changes from now on is told the next time, and who has left meanwhile is told nothing.
+      for (const channel of Array.from(changed)) {
+        if (!changed.delete(channel)) continue
+        tell(channel, encode)
+        yield channel.members.size
+      }
     },
 
     counts: () => ({ channels: channels.size, members: total }),

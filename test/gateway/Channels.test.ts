@@ -140,8 +140,22 @@ describe("limits", () => {
       join("a", subscriber())
       channels.leave(a, one)
       for (const each of a.subscribers) channels.leave(a, each)
-      channels.tick()
+      Array.from(channels.tick())
       assert.isTrue(Result.isSuccess(channels.join("c", one)))
+    }),
+  )
+
+  it.effect("are detached step by step, but for those that somebody has joined meanwhile", () =>
+    Effect.gen(function* () {
+      const { channels, join, subscriber } = yield* setup()
+      const one = subscriber()
+      for (const name of ["a", "b", "c"]) channels.leave(join(name, one), one)
+      const steps = channels.tick()[Symbol.iterator]()
+      assert.deepStrictEqual(steps.next(), { done: false, value: 1 })
+      assert.strictEqual(channels.counts().channels, 2)
+      join("b", one)
+      assert.deepStrictEqual([steps.next().value, steps.next().done], [1, true])
+      assert.deepStrictEqual(channels.counts(), { channels: 1, subscriptions: 1, reads: 0 })
     }),
   )
 
@@ -156,7 +170,7 @@ describe("limits", () => {
         for (const each of [one, two, one]) channels.leave(channel, each)
       }
       assert.deepStrictEqual(channels.counts(), { channels: 2, subscriptions: 0, reads: 0 })
-      channels.tick()
+      Array.from(channels.tick())
       assert.deepStrictEqual(channels.counts(), { channels: 0, subscriptions: 0, reads: 0 })
     }),
   )

@@ -25,7 +25,7 @@ const setup = (options?: Partial<Presence.Options<PresenceChanged>>) => {
     Result.getOrThrow(presence.join("a", each, its))
   /** What a tick tells each watcher: who joined, who left, and how many there are. */
   const tick = (...watchers: ReadonlyArray<{ readonly told: Array<PresenceChanged> }>) => {
-    presence.tick()
+    Array.from(presence.tick())
     return watchers.map(({ told }) =>
       told
         .splice(0)
@@ -51,6 +51,27 @@ describe("members", () => {
     ]
     assert.deepStrictEqual(presence.list("a", rules), { members, count: 2 })
     assert.deepStrictEqual(presence.list("b", rules), { members: [], count: 0 })
+  })
+
+  it("are told channel by channel, and what changes meanwhile is told the next time", () => {
+    const { presence, watcher } = setup()
+    const [one, two] = [watcher("c1"), watcher("c2")]
+    for (const channel of ["a", "b"]) for (const each of [one, two]) presence.join(channel, each, rules)
+    Array.from(presence.tick())
+    for (const channel of ["a", "b"]) presence.leave(channel, two)
+    one.told.length = 0
+    const steps = presence.tick()[Symbol.iterator]()
+    assert.deepStrictEqual(steps.next(), { done: false, value: 1 })
+    assert.deepStrictEqual(
+      one.told.map(({ channel }) => channel),
+      ["a"],
+    )
+    presence.join("a", two, rules)
+    presence.leave("b", one)
+    assert.isTrue(steps.next().done)
+    assert.strictEqual(one.told.length, 1)
+    assert.deepStrictEqual(Array.from(presence.tick()), [2])
+    assert.strictEqual(one.told.length, 2)
   })
 
   it("are told of the others that came and went since the last time, and never of themselves", () => {
@@ -233,7 +254,7 @@ describe("bounds", () => {
     presence.lose("a", two)
     assert.deepStrictEqual(presence.counts(), { channels: 1, members: 1 })
     clock.now = 15_000
-    presence.tick()
+    Array.from(presence.tick())
     assert.deepStrictEqual(presence.counts(), { channels: 0, members: 0 })
   })
 })

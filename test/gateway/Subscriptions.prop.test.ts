@@ -154,7 +154,7 @@ const run = (inner: (typeof engines)[string], steps: Steps) =>
           for (const name of gates) gatesOf[name].open()
           break
         case "tick":
-          channels.tick()
+          Array.from(channels.tick())
           break
         case "stored":
           yield* until(() => unanswered === 0)
@@ -172,7 +172,7 @@ const run = (inner: (typeof engines)[string], steps: Steps) =>
       if (each.isLive) assert.deepStrictEqual(each.position, top, "what was published last is missing")
       each.subscriptions.leave()
     }
-    channels.tick()
+    Array.from(channels.tick())
     yield* settled
     assert.deepStrictEqual(channels.counts(), { channels: 0, subscriptions: 0, reads: 0 })
   }).pipe(Effect.scoped)
