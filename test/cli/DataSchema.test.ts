@@ -25,6 +25,7 @@ const order = {
     by: { anyOf: [{ type: "string" }, { type: "null" }] },
     note: { type: "string", maxLength: 5, pattern: "^[a-z]*$" },
   },
+  propertyNames: { maxLength: 20 },
   patternProperties: { "^x-": { type: "string" } },
   unevaluatedProperties: false,
 }
@@ -138,6 +139,11 @@ describe("a schema that is refused", () => {
     [{ type: "object", properties: { a: { anyOf: [{ type: "string", pattern: "a" }] } } }, "pattern needs maxLength"],
     [{ type: "array", items: { type: "string", pattern: "a" } }, "pattern needs maxLength"],
     [{ $defs: { a: { type: "array", uniqueItems: true } } }, "uniqueItems needs maxItems"],
+    [
+      { type: "object", patternProperties: { a: true } },
+      "patternProperties needs propertyNames with maxLength beside it",
+    ],
+    [{ type: "object", patternProperties: { a: true }, propertyNames: { minLength: 1 } }, "patternProperties needs"],
     ["string", "it has to be an object"],
     [null, "it has to be an object"],
     [[], "schema is invalid: data must be object,boolean"],
@@ -150,6 +156,7 @@ describe("a schema that is refused", () => {
     [{ type: "object", const: { pattern: "a" }, default: { uniqueItems: true } }],
     [{ type: "string", pattern: "a", maxLength: 9 }],
     [{ type: "array", uniqueItems: true, maxItems: 9 }],
+    [{ type: "object", patternProperties: { a: true }, propertyNames: { maxLength: 9 } }],
     [{ type: "array", uniqueItems: false }],
   ])("%j is not: it has its bounds, or the word is a name", (schema) => {
     assert.strictEqual(problem(schema), "none")
@@ -161,6 +168,11 @@ describe("a schema that is refused", () => {
       judge(slow, "a".repeat(50_000) + "!")?.message.slice(0, 41),
       "must not have more than 10 characters; it",
     )
+  })
+
+  it("a name's bound is looked at before the patterns of names", () => {
+    const slow = { type: "object", propertyNames: { maxLength: 10 }, patternProperties: { "^(a+)+$": true } }
+    assert.strictEqual(judge(slow, { ["a".repeat(50_000) + "!"]: 1 })?.message, "is not allowed as a name")
   })
 
   it("one that contains itself does not hang", () => {
