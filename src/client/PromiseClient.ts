@@ -30,8 +30,8 @@ export type Options = Omit<Client.Options, "token"> & {
 
 /** A client at work, until it is closed. */
 export interface PromiseClient extends Calls {
-  /** A channel for as long as it is iterated; leaving the loop leaves the channel. */
-  readonly subscribe: (channel: string, options?: SubscribeOptions) => AsyncIterable<Item>
+  /** A channel for as long as it is iterated; leaving the loop leaves the channel, and so does the signal, which throws. */
+  readonly subscribe: (channel: string, options?: SubscribeOptions & Abortable) => AsyncIterable<Item>
   /**
    * Answers for a service until the function that it gives is called. A handler's signal is aborted when nobody waits for
    * its answer any more; a `ServiceError` that it throws is the asker's, any other error is not told.
@@ -63,7 +63,8 @@ export const connect = async (options: Options & Abortable): Promise<PromiseClie
   } = await Promised.open(Client.make({ ...rest, ...Promised.tokenOf(token) }), signal)
   return {
     ...Promised.callsOf(client),
-    subscribe: (channel, options) => Stream.toAsyncIterable(client.subscribe(channel, options)),
+    subscribe: (channel, { signal, ...options } = {}) =>
+      Promised.iterate(Stream.toAsyncIterable(client.subscribe(channel, options)), signal),
     serve: async (service, handler) => {
       const answer = (request: Request) =>
         Effect.catchIf(

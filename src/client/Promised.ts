@@ -2,6 +2,7 @@
  * What a client and a pool have in common for programs without Effect: a scope that is closed by a call, and the calls that
  * give promises. Adds nothing to what they do.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -11,7 +12,7 @@ import type * as Publishing from "./Publishing.ts"
 
 /** What goes with a message whose answer is waited for. */
 export interface Abortable {
-  /** Gives up: the promise is rejected, and a responder is told. */
+  /** Gives up: the promise is rejected with the signal's reason, and a responder is told. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -61,9 +62,37 @@ export const openIn = async <A, E>(
   }
 }
 
-/** Runs it until it is done, or the signal is aborted. */
-export const run = <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal): Promise<A> =>
-  Effect.runPromise(effect, signal === undefined ? {} : { signal })
+/** Runs it until it is done, or the signal is aborted: rejected with its reason then. */
+export const run = async <A, E>(effect: Effect.Effect<A, E>, signal?: AbortSignal): Promise<A> => {
+  // Effect begins before it looks at the signal: a message would be sent that had been given up.
+  signal?.throwIfAborted()
+  const exit = await Effect.runPromiseExit(effect, signal === undefined ? {} : { signal })
+  if (Exit.isSuccess(exit)) return exit.value
+  if (Cause.hasInterruptsOnly(exit.cause)) signal?.throwIfAborted()
+  throw Cause.squash(exit.cause)
+}
+
+/** Iterates until the signal is aborted, and throws its reason then. Left at once: what is behind it is free again. */
+export const iterate = <A>(items: AsyncIterable<A>, signal: AbortSignal | undefined): AsyncIterable<A> =>
+  signal === undefined ? items : { [Symbol.asyncIterator]: () => iterateUntil(items, signal) }
+
+async function* iterateUntil<A>(items: AsyncIterable<A>, signal: AbortSignal): AsyncGenerator<A, void> {
+  signal.throwIfAborted()
+  const iterator = items[Symbol.asyncIterator]()
+  const leave = (): void => void iterator.return?.()
+  signal.addEventListener("abort", leave)
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next()
+      signal.throwIfAborted()
+      if (done === true) return
+      yield value
+    }
+  } finally {
+    signal.removeEventListener("abort", leave)
+    await iterator.return?.()
+  }
+}
 
 /** The calls of a client, or of a pool. */
 export const callsOf = (client: Pick<Client.Client["Service"], "publish" | "request" | "history">): Calls => ({

@@ -88,11 +88,50 @@ describe("without Effect", () => {
     assert.deepInclude((await rejected(client.publish("a", 1))).reason, { _tag: "Ended", code: undefined })
   })
 
-  it("a signal that is aborted gives up connecting", async () => {
+  it("a signal that is aborted gives up connecting, and its reason is what was wrong", async () => {
     const nobody = TcpTransport.dial({ path: "/nobody/listens/here" })
     const giving = new AbortController()
     const connecting = rejected(connect({ dial: nobody, signal: giving.signal }))
+    giving.abort("enough")
+    assert.strictEqual<unknown>(await connecting, "enough")
+  })
+
+  it("what a signal gives up is rejected with its reason, and not sent if it was aborted before", async () => {
+    const client = await connect({ dial: dial() })
+    await client.serve("never", () => new Promise(() => {}))
+    const giving = new AbortController()
+    const asking = rejected(client.request("never", 1, { signal: giving.signal }))
     giving.abort()
-    assert.instanceOf(await connecting, Error)
+    assert.propertyVal(await asking, "name", "AbortError")
+    assert.strictEqual(await asking, giving.signal.reason)
+    const refused = rejected(client.publish("given up", 1, { signal: giving.signal }))
+    assert.strictEqual(await refused, giving.signal.reason)
+    assert.deepStrictEqual((await client.history("given up")).publications, [])
+    // An answer that came before the signal is the answer.
+    const late = new AbortController()
+    const answered = rejected(client.request("nobody", 1, { signal: late.signal }))
+    const { reason } = await answered
+    late.abort()
+    assert.deepInclude(reason, { code: 114 })
+    await client.close()
+  })
+
+  it("a signal leaves a channel that says nothing, which may be iterated again at once", async () => {
+    const client = await connect({ dial: dial() })
+    const leaving = new AbortController()
+    const types: Array<string> = []
+    const loop = async () => {
+      for await (const { type } of client.subscribe("silent", { signal: leaving.signal })) types.push(type)
+    }
+    const left = rejected(loop())
+    while (types.length === 0) await client.presence("any")
+    leaving.abort("unmounted")
+    const again = client.subscribe("silent")[Symbol.asyncIterator]()
+    assert.deepInclude((await again.next()).value, { type: "subscribed" })
+    assert.strictEqual<unknown>(await left, "unmounted")
+    assert.strictEqual<unknown>(await rejected(loop()), "unmounted")
+    assert.deepStrictEqual(types, ["subscribed"])
+    await again.return?.()
+    await client.close()
   })
 })
