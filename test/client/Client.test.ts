@@ -131,7 +131,7 @@ describe.each(["json", "protobuf"] as const)("in %s,", (encoding) => {
       Effect.gen(function* () {
         const { client } = yield* network()
         const ann = yield* client()
-        for (const value of [undefined, 1n, () => 0]) {
+        for (const value of [undefined, 1n, () => 0, new ArrayBuffer(2), new Float32Array(2)]) {
           assert.deepInclude(yield* reasonOf(ann.publish("a", value)), { _tag: "Unsendable" })
         }
         assert.deepInclude(yield* reasonOf(ann.publish("a", "x".repeat(64 * 1024))), { _tag: "Unsendable" })
