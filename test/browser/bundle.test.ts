@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib"
 import { bundle, markerOf, namesOfNode } from "./bundle.ts"
 
 /** Bytes, minified and compressed, that a page has to load. What they are today is in docs/client.md. */
-const maxGzipBytes = 80_000
+const maxGzipBytes = 82_000
 const maxGzipBytesOfProtobuf = 25_000
 
 const client = `
