@@ -114,5 +114,7 @@ element("form").addEventListener("submit", (event) => {
   element("text").value = ""
   if (text !== "") void publish(client, { name, text })
 })
+// Gone at once for those who stay; a page that is only put aside may come back.
+addEventListener("pagehide", ({ persisted }) => persisted || client.close())
 element("text").disabled = false
 element("text").focus()

@@ -218,6 +218,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.suspend(() => {
       isClosing = true
       const { link } = line
+      if (link !== undefined) subscriptions.leave(link)
       end(undefined, "the client was closed")
       if (link === undefined) return Effect.void
       link.closeUnsafe(CloseReason.Done())

@@ -71,6 +71,11 @@ export class Subscription implements Feed.Owner {
     this.#position = options.position
   }
 
+  /** Whether it is to be listed as present. */
+  get isPresent(): boolean {
+    return this.#options.presence === true
+  }
+
   taken(): void {
     this.#owner.relieve(this)
   }

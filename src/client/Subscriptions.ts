@@ -97,6 +97,13 @@ export class Subscriptions implements SubscriptionOwner {
     for (const subscription of this.#channels.values()) subscription.state = "out"
   }
 
+  /** Who is listed as present says goodbye: a connection that just ends is listed for the grace time of one that was lost. */
+  leave(link: Link): void {
+    for (const { channel, isPresent, state } of this.#channels.values()) {
+      if (isPresent && state !== "out") this.#unsubscribe(link, channel)
+    }
+  }
+
   /** There will be no other connection. */
   end(error: ClientError.ClientError): void {
     for (const subscription of this.#channels.values()) subscription.feed.end(Exit.fail(error))
@@ -146,9 +153,9 @@ export class Subscriptions implements SubscriptionOwner {
 
   /** Leaves the channel and joins it again from where its reader stands, in one write. */
   rejoin(subscription: Subscription): void {
-    const { asking, line } = this.#owner
+    const { line } = this.#owner
     if (line.link === undefined) return
-    asking.askUnsafe(line.link, (id) => ({ type: "unsubscribe", id, channel: subscription.channel }), noAnswer)
+    this.#unsubscribe(line.link, subscription.channel)
     this.#join(line.link, subscription)
   }
 
@@ -177,10 +184,12 @@ export class Subscriptions implements SubscriptionOwner {
     if (!this.#isCurrent(subscription)) return
     this.#channels.delete(subscription.channel)
     this.relieve(subscription)
-    const { asking, line } = this.#owner
-    const { channel, state } = subscription
-    if (line.link === undefined || state === "out") return
-    asking.askUnsafe(line.link, (id) => ({ type: "unsubscribe", id, channel }), noAnswer)
+    const { link } = this.#owner.line
+    if (link !== undefined && subscription.state !== "out") this.#unsubscribe(link, subscription.channel)
+  }
+
+  #unsubscribe(link: Link, channel: string): void {
+    this.#owner.asking.askUnsafe(link, (id) => ({ type: "unsubscribe", id, channel }), noAnswer)
   }
 
   #joined(subscription: Subscription, answer: Parameters<Subscription["joined"]>[0]): void {

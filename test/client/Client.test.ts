@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ServiceError } from "../../src/client/Client.ts"
 import * as ClientError from "../../src/client/ClientError.ts"
@@ -107,6 +108,21 @@ describe.each(["json", "protobuf"] as const)("in %s,", (encoding) => {
         assert.deepStrictEqual(brief(heard.items), ["subscribed none", "presenceChanged"])
         const { count, members } = yield* ann.presence("a")
         assert.deepStrictEqual([count, members.length], [2, 2])
+      }),
+    )
+
+    it.effect("list nobody as present whose client was closed, without the grace of one that was lost", () =>
+      Effect.gen(function* () {
+        const { client } = yield* network()
+        const ann = yield* client()
+        const staying = yield* Scope.make()
+        const ben = yield* Scope.provide(client(), staying)
+        yield* hear(ann.subscribe("a", { presence: true }))
+        yield* hear(ben.subscribe("a", { presence: true }))
+        assert.strictEqual((yield* ann.presence("a")).count, 2)
+        yield* Scope.close(staying, Exit.void)
+        yield* settled
+        assert.strictEqual((yield* ann.presence("a")).count, 1)
       }),
     )
 
