@@ -54,17 +54,22 @@ const showState = (state, text) => {
 const publish = (client, data) =>
   client.publish(channel, data, { key: crypto.randomUUID() }).catch(({ message }) => showNote(`not sent: ${message}`))
 
-/** What becomes of the connection, for the eye. A new session is a new member, whose name the others do not know. */
-const watch = async (client) => {
+/** What becomes of the connection, for the eye: from the first attempt on, when there is no client yet. */
+const showEvent = (event) => {
+  if (event._tag === "Connected") showState("online", "online")
+  else if (event._tag === "Connecting") showState("connecting", "connecting")
+  else if (event._tag === "Ended") showState("offline", event.message)
+  else if (event._tag === "Disconnected") {
+    showState("offline", `offline, next try in ${Math.ceil(event.retryInMs / 1000)} s: ${event.message}`)
+  }
+}
+
+/** A new session is a new member, whose name the others do not know. */
+const introduce = async (client) => {
   for await (const event of client.events) {
-    if (event._tag === "Connected") {
-      own = event.connection
-      showState("online", "online")
-      if (!event.resumed) void publish(client, { name })
-    } else if (event._tag === "Disconnected") {
-      showState("offline", `offline, next try in ${Math.ceil(event.retryInMs / 1000)} s`)
-    } else if (event._tag === "Connecting") showState("connecting", "connecting")
-    else if (event._tag === "Ended") showState("offline", event.message)
+    if (event._tag !== "Connected") continue
+    own = event.connection
+    if (!event.resumed) void publish(client, { name })
   }
 }
 
@@ -102,10 +107,9 @@ const read = async (client) => {
   }
 }
 
-showState("connecting", "connecting")
 element("name").textContent = name
-const client = await connect({ dial: BrowserTransport.dial({ url: gateway }), offlineQueue: 100 })
-void watch(client)
+const client = await connect({ dial: BrowserTransport.dial({ url: gateway }), offlineQueue: 100, onEvent: showEvent })
+void introduce(client)
 void read(client).catch(({ message }) => showNote(message))
 
 element("form").addEventListener("submit", (event) => {

@@ -71,7 +71,7 @@ export class Client extends Context.Service<
     readonly presence: (channel: string, options?: AnswerOptions) => Answer<Pick<Presence, "members" | "count">>
     /** Has a new token and gives it to the gateway; done by itself before the old one expires. Does nothing without one. */
     readonly refresh: Effect.Effect<void, ClientError.ClientError>
-    /** What happens to the connection, beginning with what happened last. A reader that is slow misses some. */
+    /** What happens to the connection, from what happened last to `Ended`. A reader that is slow misses some. */
     readonly events: Stream.Stream<ClientEvent>
   }
 >()("longline/client/Client") {}

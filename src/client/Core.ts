@@ -48,6 +48,11 @@ export interface Options {
   readonly offlineQueue?: number | undefined
   /** Attempts at the first connection, after which the client has ended. Default: as many as it takes. */
   readonly firstAttempts?: number | undefined
+  /**
+   * Told of every event, and so of those before there is a client to ask for its `events`: why the first connection fails.
+   * Runs in a microtask of its own: what it throws is an uncaught error, and no harm to the client.
+   */
+  readonly onEvent?: ((event: ClientEvent.ClientEvent) => void) | undefined
 }
 
 /** How long answers, and connecting, may take. */
@@ -61,12 +66,15 @@ export const maxEvents = 64
 
 /** The parts of a client that is connected. */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { token } = options
+  const { onEvent, token } = options
   const timeout = Duration.fromInputUnsafe(options.timeout ?? defaultTimeout)
   const settings = yield* Dial.settings
   const fork = yield* FiberSet.makeRuntime()
   const events = yield* PubSub.sliding<ClientEvent.ClientEvent>({ capacity: maxEvents, replay: 1 })
-  const tell = (event: ClientEvent.ClientEvent) => void PubSub.publishUnsafe(events, event)
+  const tell = (event: ClientEvent.ClientEvent): void => {
+    PubSub.publishUnsafe(events, event)
+    if (onEvent !== undefined) queueMicrotask(() => onEvent(event))
+  }
 
   let moved = Deferred.makeUnsafe<void>()
   const onMoved = (): void => {
@@ -228,7 +236,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   yield* line.next
   return {
     asking,
-    events: Stream.fromPubSub(events),
+    events: Stream.takeUntil(Stream.fromPubSub(events), ClientEvent.is("Ended")),
     line,
     refresh: Effect.flatMap(line.current, refreshOn).pipe(Effect.asVoid, Effect.mapError(asClientError)),
     serving,

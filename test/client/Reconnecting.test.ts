@@ -75,6 +75,23 @@ describe.each(["json", "protobuf"] as const)("a connection that is lost, in %s,"
     }),
   )
 
+  it.effect("is told of to `onEvent` from the first attempt on", () =>
+    Effect.gen(function* () {
+      const { client, setDown } = yield* network()
+      const events: Array<ClientEvent.ClientEvent> = []
+      setDown(true)
+      const onEvent = (event: ClientEvent.ClientEvent) => void events.push(event)
+      const making = yield* Effect.forkScoped(client({ onEvent }), { startImmediately: true })
+      yield* until(() => events.length === 2)
+      assert.deepStrictEqual(tags(events), ["Connecting", "Disconnected"])
+      assert.propertyVal(events[1], "message", "cannot connect to memory:gateway: ECONNREFUSED")
+      setDown(false)
+      yield* pass("1 seconds")
+      yield* Fiber.join(making)
+      assert.deepStrictEqual(tags(events), ["Connecting", "Disconnected", "Connecting", "Connected"])
+    }),
+  )
+
   it.effect("is tried again for as long as it takes", () =>
     Effect.gen(function* () {
       const { client, reset, setDown, wires } = yield* network()
