@@ -1,5 +1,6 @@
 /** The client's bundle for browsers: what is in it, and how large it is. Needs a build. */
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import { bundle, markerOf, namesOfNode } from "./bundle.ts"
 
@@ -52,6 +53,14 @@ describe("the bundle for browsers", () => {
     console.log("the client for browsers, in bytes:", sizes)
     assert.isAtMost(sizes.first, maxGzipBytes)
     assert.isAtMost(sizes.later, maxGzipBytesOfProtobuf)
+  })
+})
+
+describe("the modules it is made of", () => {
+  it("bring their sources in their maps, for the package has none to look them up in", () => {
+    const map = readFileSync(new URL("../../dist/client/Core.js.map", import.meta.url), "utf8")
+    const { sourcesContent } = JSON.parse(map) as { readonly sourcesContent?: ReadonlyArray<string> }
+    assert.deepStrictEqual(sourcesContent, [readFileSync(new URL("../../src/client/Core.ts", import.meta.url), "utf8")])
   })
 })
 
