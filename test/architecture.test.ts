@@ -9,8 +9,12 @@ import { posix } from "node:path"
 /** The contract of transports, which every room above may import; their implementations belong to whoever composes. */
 const contract = "transport/Transport.ts"
 
+/** How limits are judged, which every room may ask. */
+const judge = "limit/Limit.ts"
+
 /** What each room may import of the others: rooms, folders, or single files. `main.ts` and the index files compose. */
 const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
+  limit: [],
   frame: [],
   codec: [],
   transport: [],
@@ -28,8 +32,11 @@ const arrows: Readonly<Record<string, ReadonlyArray<string>>> = {
   cli: ["frame", "codec", "connection", "server", "observe", "client", "gateway", "load", "conformance", "transport"],
 }
 
-/** The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, its requests the queue of alarms. */
-const innerPartsOfGateway = ["codec/SchemaStep.ts", "codec/Shown.ts", "connection/DeadlineQueue.ts"]
+/**
+ * The gateway is built from the public parts; its JSON needs the steps below `JsonCodec`, its requests the queue of alarms,
+ * its options the judge of limits.
+ */
+const innerPartsOfGateway = [judge, "codec/SchemaStep.ts", "codec/Shown.ts", "connection/DeadlineQueue.ts"]
 
 /** Address arithmetic, which opens nothing. */
 const harmless = /^import \{ (BlockList|isIP)(, (BlockList|isIP))* \} from "node:net"$/
@@ -86,7 +93,7 @@ describe("rooms", () => {
     it(`${room} imports ${allowed.length === 0 ? "no other room" : `only ${allowed.join(", ")}`}`, () => {
       const isForeign = (line: Line) => {
         const path = importOf(line)
-        if (path === undefined || !files.includes(path) || roomOf(path) === room) return false
+        if (path === undefined || !files.includes(path) || roomOf(path) === room || path === judge) return false
         return !allowed.some((place) => path === place || path.startsWith(`${place}/`))
       }
       refuse(`${room} may not import this`, code.filter(isIn(room)).filter(isForeign))

@@ -13,6 +13,7 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { Backoff } from "../connection/Backoff.ts"
+import * as Limit from "../limit/Limit.ts"
 import * as Client from "./Client.ts"
 import * as ClientError from "./ClientError.ts"
 import * as ClientEvent from "./ClientEvent.ts"
@@ -75,6 +76,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   if (!(concurrency >= 1)) {
     return yield* Effect.die(new RangeError(`concurrency is ${concurrency}, it must be at least 1`))
   }
+  Limit.checkedUnsafe({ min, maxWaiting })
+  Limit.durationsUnsafe({ timeToLive })
   const timeout = options.timeout ?? defaultTimeout
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock

@@ -17,6 +17,7 @@ import * as ByeCode from "../gateway/protocol/ByeCode.ts"
 import { maxFrameBytesBeforeConnect } from "../gateway/protocol/FrameLimits.ts"
 import type { Bye } from "../gateway/protocol/ServerMessage.ts"
 import * as Subprotocol from "../gateway/protocol/Subprotocol.ts"
+import * as Limit from "../limit/Limit.ts"
 import { Asking, type Link } from "./Asking.ts"
 import * as ClientCodec from "./ClientCodec.ts"
 import * as ClientError from "./ClientError.ts"
@@ -67,7 +68,14 @@ export const maxEvents = 64
 /** The parts of a client that is connected. */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { onEvent, token } = options
-  const timeout = Duration.fromInputUnsafe(options.timeout ?? defaultTimeout)
+  const { connectTimeout, timeout } = Limit.durationsUnsafe({
+    timeout: options.timeout ?? defaultTimeout,
+    connectTimeout: options.connectTimeout ?? defaultTimeout,
+  })
+  const limits = Limit.checkedUnsafe({
+    offlineQueue: options.offlineQueue ?? 0,
+    firstAttempts: options.firstAttempts ?? Infinity,
+  })
   const settings = yield* Dial.settings
   const fork = yield* FiberSet.makeRuntime()
   const events = yield* PubSub.sliding<ClientEvent.ClientEvent>({ capacity: maxEvents, replay: 1 })
@@ -89,7 +97,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     isHeld() ? Effect.flatMap(Deferred.await(moved), () => hold) : Effect.void,
   )
 
-  const line = new Line(options.offlineQueue ?? 0)
+  const line = new Line(limits.offlineQueue)
   const asking = new Asking(onMoved)
   const serving = new Serving()
   const tokens = new Tokens()
@@ -190,7 +198,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const protocol = yield* ClientCodec.protocolOf(encoding)
   const subprotocol = Subprotocol.names[encoding]
   const offer = { [subprotocol]: Subprotocol.kinds[subprotocol] }
-  const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultTimeout)
   const attempt = Effect.fnUntraced(function* (dial: Connecting.Dialer) {
     const known = yield* Effect.result(tokenOf)
     if (known._tag === "Failure") {
@@ -203,7 +210,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   let isClosing = false
-  let firstAttempts = options.firstAttempts ?? Infinity
+  let { firstAttempts } = limits
   const attemptAgain = Effect.fnUntraced(function* (dial: Dial.Dialer, attempts: number) {
     tell(ClientEvent.Connecting({ attempt: attempts }))
     const ending = yield* attempt(dial)

@@ -5,6 +5,7 @@
 import type * as Client from "../gateway/protocol/ClientMessage.ts"
 import type { Position } from "../gateway/protocol/Fields.ts"
 import type { Gap, PresenceChanged } from "../gateway/protocol/ServerMessage.ts"
+import * as Limit from "../limit/Limit.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Feed from "./Feed.ts"
 import type { Publication, SubscriptionAnswer } from "./Message.ts"
@@ -65,7 +66,7 @@ export class Subscription implements Feed.Owner {
 
   constructor(channel: string, options: Options, owner: Owner) {
     this.channel = channel
-    this.feed = new Feed.Feed(options.buffer ?? defaultBuffer, this)
+    this.feed = new Feed.Feed(Limit.checkedUnsafe({ buffer: options.buffer ?? defaultBuffer }).buffer, this)
     this.#options = options
     this.#owner = owner
     this.#position = options.position

@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Limit from "../limit/Limit.ts"
 import { CodecError, type CodecFactory } from "./Codec.ts"
 import * as JsonDepth from "./JsonDepth.ts"
 import * as SchemaStep from "./SchemaStep.ts"
@@ -30,7 +31,7 @@ export interface Options {
  * ```
  */
 export const make = (options?: Options): CodecFactory => {
-  const maxDepth = options?.maxDepth ?? defaultMaxDepth
+  const { maxDepth } = Limit.checkedUnsafe({ maxDepth: options?.maxDepth ?? defaultMaxDepth })
   return ({ inbound, outbound }) => {
     // For a schema that is JSON already this costs nothing that can be measured (0.01 µs).
     const decode = SchemaStep.decoder(Schema.toCodecJson(inbound))

@@ -6,7 +6,7 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import * as Limit from "./Limit.ts"
+import * as Limit from "../limit/Limit.ts"
 
 /** How long a peer may take for what; `Duration.infinity` switches a limit off. */
 export interface Deadlines {
@@ -57,13 +57,15 @@ export const layer = (options: {
   readonly goodbye?: Duration.Input | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(Deadlines, {
-    firstFrame: Duration.fromInputUnsafe(options.firstFrame ?? defaults.firstFrame),
-    firstMessage: Duration.fromInputUnsafe(options.firstMessage ?? defaults.firstMessage),
-    frame: Duration.fromInputUnsafe(options.frame ?? defaults.frame),
     ...Limit.checkedUnsafe({ frameBytesPerSecond: options.frameBytesPerSecond ?? defaults.frameBytesPerSecond }),
-    writeStall: Duration.fromInputUnsafe(options.writeStall ?? defaults.writeStall),
-    halfClosed: Duration.fromInputUnsafe(options.halfClosed ?? defaults.halfClosed),
-    goodbye: Duration.fromInputUnsafe(options.goodbye ?? defaults.goodbye),
+    ...Limit.durationsUnsafe({
+      firstFrame: options.firstFrame ?? defaults.firstFrame,
+      firstMessage: options.firstMessage ?? defaults.firstMessage,
+      frame: options.frame ?? defaults.frame,
+      writeStall: options.writeStall ?? defaults.writeStall,
+      halfClosed: options.halfClosed ?? defaults.halfClosed,
+      goodbye: options.goodbye ?? defaults.goodbye,
+    }),
   })
 
 /** The same as numbers: milliseconds, and bytes per second. */

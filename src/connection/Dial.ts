@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
+import * as Limit from "../limit/Limit.ts"
 import { DialFailed, TransportError, type Wire } from "../transport/Transport.ts"
 import type { CloseReason } from "./CloseReason.ts"
 import { type Connection, type ConnectionError, endedBy } from "./Connection.ts"
@@ -144,11 +145,13 @@ export const serve = <In, Out, R>(
   )
 
 const wireOf = ({ dial, timeout = defaultTimeout }: Pick<Options<never, never>, "dial" | "timeout">): Dialer =>
-  Effect.timeoutOrElse(dial, {
-    duration: timeout,
-    orElse: () =>
-      Effect.fail(new TransportError({ reason: new DialFailed({ address: "the other side", code: "ETIMEDOUT" }) })),
-  })
+  Effect.suspend(() =>
+    Effect.timeoutOrElse(dial, {
+      duration: Limit.durationsUnsafe({ timeout }).timeout,
+      orElse: () =>
+        Effect.fail(new TransportError({ reason: new DialFailed({ address: "the other side", code: "ETIMEDOUT" }) })),
+    }),
+  )
 
 /** The only connection of its kind, with nobody who wants to be told. */
 const quiet = { id: 1, onOpenedUnsafe: () => {}, onEndedUnsafe: () => {} }

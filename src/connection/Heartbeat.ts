@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
+import * as Limit from "../limit/Limit.ts"
 import { type Alarm, type Alarms, quantumMs } from "./Alarms.ts"
 import * as CloseReason from "./CloseReason.ts"
 import { noSlot } from "./DeadlineQueue.ts"
@@ -42,10 +43,13 @@ export const layer = (options: {
   readonly interval?: Duration.Input | undefined
   readonly timeout?: Duration.Input | undefined
 }): Layer.Layer<never> =>
-  Layer.succeed(HeartbeatSettings, {
-    interval: Duration.fromInputUnsafe(options.interval ?? defaultHeartbeatInterval),
-    timeout: Duration.fromInputUnsafe(options.timeout ?? defaultHeartbeatTimeout),
-  })
+  Layer.succeed(
+    HeartbeatSettings,
+    Limit.durationsUnsafe({
+      interval: options.interval ?? defaultHeartbeatInterval,
+      timeout: options.timeout ?? defaultHeartbeatTimeout,
+    }),
+  )
 
 /** Whether this side sends heartbeats, so that a peer that has gone is found out. */
 export const isProbing = (kind: "empty" | "answered" | "none", { interval }: HeartbeatSettings): boolean =>

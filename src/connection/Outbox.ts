@@ -13,12 +13,12 @@ import type { Body } from "../codec/Codec.ts"
 import * as Bytes from "../frame/Bytes.ts"
 import type { FrameEncoder } from "../frame/FrameEncoder.ts"
 import type { FrameError } from "../frame/FrameError.ts"
+import * as Limit from "../limit/Limit.ts"
 import type { Wire } from "../transport/Transport.ts"
 import * as Alarms from "./Alarms.ts"
 import { Batch, ownChunks } from "./Batch.ts"
 import * as CloseReason from "./CloseReason.ts"
 import type { Intake } from "./Intake.ts"
-import * as Limit from "./Limit.ts"
 import type { Flushable, Turn } from "./Turn.ts"
 
 /** Bytes that may wait for a peer: 1 MiB. */
@@ -48,7 +48,7 @@ export const layer = (options: {
 }): Layer.Layer<never> =>
   Layer.succeed(OutboxLimits, {
     ...Limit.checkedUnsafe({ maxBytes: options.maxBytes ?? defaultMaxOutboxBytes }),
-    maxAge: Duration.fromInputUnsafe(options.maxAge ?? defaultMaxOutboxAge),
+    ...Limit.durationsUnsafe({ maxAge: options.maxAge ?? defaultMaxOutboxAge }),
   })
 
 /** A frame, header included, that many outboxes hold: encoded once, counted in each. */

@@ -4,8 +4,8 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import * as Limit from "../limit/Limit.ts"
 import * as CloseReason from "./CloseReason.ts"
-import * as Limit from "./Limit.ts"
 
 /** What happens to a peer over its limit: its connection is closed, or its frames wait (and it with them). */
 export type OnExceeded = "close" | "pause"

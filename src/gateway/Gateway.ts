@@ -13,6 +13,7 @@ import * as Outbox from "../connection/Outbox.ts"
 import * as Protocol from "../connection/Protocol.ts"
 import * as RateLimit from "../connection/RateLimit.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
+import * as Limit from "../limit/Limit.ts"
 import * as Server from "../server/Server.ts"
 import type { Transport } from "../transport/Transport.ts"
 import * as Access from "./Access.ts"
@@ -116,7 +117,9 @@ export const layer = (options: Options): Layer.Layer<never, never, Transport | E
   Layer.unwrap(
     Effect.gen(function* () {
       const commandsPerSecond = options.commandsPerSecond ?? defaultCommandsPerSecond
-      const connectTimeout = Duration.fromInputUnsafe(options.connectTimeout ?? defaultConnectTimeout)
+      const { connectTimeout } = Limit.durationsUnsafe({
+        connectTimeout: options.connectTimeout ?? defaultConnectTimeout,
+      })
       const shared = yield* makeShared(options, commandsPerSecond)
       yield* Effect.forkScoped(Services.run(shared.services))
       yield* Effect.forkScoped(keepHouse(shared))
@@ -169,9 +172,12 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
   const monotonic = () => Deadlines.monotonicMs(clock)
   const random = new RandomText()
   const encode = (message: ServerMessage) => new Protocol.SharedMessage<ServerMessage>(protocol, message)
-  const { maxKeptSessions, maxPresenceMembers, maxSubscriptions, maxSubscribedChannels, maxReads } = options
-  const engineTimeoutMs = options.engineTimeoutMs ?? Channels.defaultEngineTimeoutMs
-  const sessionTtlMs = Duration.toMillis(Duration.fromInputUnsafe(options.sessionTtl ?? Sessions.defaultTtlMs))
+  const { maxKeptSessions, maxPresenceMembers, maxReads, maxRequests, maxServices } = options
+  const { engineTimeoutMs = Channels.defaultEngineTimeoutMs, maxSubscribedChannels, maxSubscriptions } = options
+  const { sessionTtl } = Limit.durationsUnsafe({ sessionTtl: options.sessionTtl ?? Sessions.defaultTtlMs })
+  const sessionTtlMs = Duration.toMillis(sessionTtl)
+  Limit.checkedUnsafe({ commandsPerSecond, engineTimeoutMs, maxKeptSessions, maxPresenceMembers, maxReads })
+  Limit.checkedUnsafe({ maxRequests, maxServices, maxSubscribedChannels, maxSubscriptions })
   const fork = yield* FiberSet.makeRuntime()
   const warn = (message: string, facts: object) => void fork(Effect.logWarning(message, facts))
   const channels = yield* Channels.make<Encoded>({
@@ -202,11 +208,8 @@ const makeShared = Effect.fnUntraced(function* (options: Options, commandsPerSec
     }),
     services: Services.make({
       now: monotonic,
-      ...(options.maxServices !== undefined && { maxServices: options.maxServices }),
-      ...(options.maxRequests !== undefined && {
-        maxOpenRequests: options.maxRequests,
-        maxInFlight: options.maxRequests,
-      }),
+      ...(maxServices !== undefined && { maxServices }),
+      ...(maxRequests !== undefined && { maxOpenRequests: maxRequests, maxInFlight: maxRequests }),
     }),
     sessions,
     revocations,

@@ -20,7 +20,9 @@ import { SocketCloseError, SocketOpenError, SocketReadError } from "effect/socke
 import type * as Codec from "../codec/Codec.ts"
 import * as CloseReason from "../connection/CloseReason.ts"
 import { type Connection, ConnectionError } from "../connection/Connection.ts"
+import * as Dial from "../connection/Dial.ts"
 import * as Reconnect from "../connection/Reconnect.ts"
+import * as Limit from "../limit/Limit.ts"
 import * as RpcFrames from "./RpcFrames.ts"
 
 /** Whom to call. */
@@ -73,6 +75,8 @@ export const make = (
 ): Effect.Effect<RpcClient.Protocol["Service"], never, Scope.Scope | RpcSerialization.RpcSerialization> =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (write, clientIds) {
+      const protocol = RpcFrames.protocol(options.maxFrameBytes)
+      Limit.durationsUnsafe({ timeout: options.timeout ?? Dial.defaultTimeout })
       const serialization = yield* RpcSerialization.RpcSerialization
       const scope = yield* Effect.scope
       const hooks = yield* Effect.serviceOption(RpcClient.ConnectionHooks)
@@ -197,7 +201,7 @@ export const make = (
         Reconnect.run(
           {
             ...options,
-            protocol: RpcFrames.protocol(options.maxFrameBytes),
+            protocol,
             // Whatever ended it: a client is there until its scope closes.
             advise: () => ({ elsewhere: true }),
             onEvent,

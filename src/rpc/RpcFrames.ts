@@ -9,6 +9,7 @@ import * as Codec from "../codec/Codec.ts"
 import * as Shown from "../codec/Shown.ts"
 import * as Protocol from "../connection/Protocol.ts"
 import * as FrameLayout from "../frame/FrameLayout.ts"
+import * as Limit from "../limit/Limit.ts"
 
 /** A message of RPC is at most this long as a body, both ways: 1 MiB. */
 export const defaultMaxFrameBytes = 1024 * 1024
@@ -30,7 +31,7 @@ export const protocol = (maxFrameBytes: number = defaultMaxFrameBytes): RpcProto
   Protocol.fromCodec({
     name: "rpc",
     codec: Codec.bytes,
-    layout: FrameLayout.withMaxFrameBytes(FrameLayout.u32, maxFrameBytes),
+    layout: FrameLayout.withMaxFrameBytes(FrameLayout.u32, Limit.checkedUnsafe({ maxFrameBytes }).maxFrameBytes),
     draining: () => leaving,
   })
 

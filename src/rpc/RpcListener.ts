@@ -24,6 +24,7 @@ import * as Codec from "../codec/Codec.ts"
 import * as Shown from "../codec/Shown.ts"
 import * as CloseReason from "../connection/CloseReason.ts"
 import type { Connection, ConnectionError } from "../connection/Connection.ts"
+import * as Limit from "../limit/Limit.ts"
 import * as Server from "../server/Server.ts"
 import type { Transport } from "../transport/Transport.ts"
 import * as RpcFrames from "./RpcFrames.ts"
@@ -86,7 +87,8 @@ interface Peer {
   readonly calls: Set<string | number>
 }
 
-const makePeers = Effect.fnUntraced(function* ({ maxCalls = defaultMaxCalls }: Options) {
+const makePeers = Effect.fnUntraced(function* (options: Options) {
+  const { maxCalls } = Limit.checkedUnsafe({ maxCalls: options.maxCalls ?? defaultMaxCalls })
   const serialization = yield* RpcSerialization.RpcSerialization
   const encodeDefect = Schema.encodeSync(serialization.codecFor(Schema.Defect()))
   // Bounded by the connections: each is in it once.

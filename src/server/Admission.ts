@@ -5,7 +5,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as CloseReason from "../connection/CloseReason.ts"
-import * as Limit from "../connection/Limit.ts"
+import * as Limit from "../limit/Limit.ts"
 import { TokenBucket } from "../connection/RateLimit.ts"
 
 /** Connections in all. Each needs a descriptor: keep `ulimit -n` above it. */

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as CloseReason from "../connection/CloseReason.ts"
 import { monotonicMs } from "../connection/Deadlines.ts"
+import * as Limit from "../limit/Limit.ts"
 
 /** The shares of a drain. */
 export interface DrainSettings {
@@ -42,8 +43,10 @@ export const layer = (options: {
   readonly forced?: Effect.Effect<void> | undefined
 }): Layer.Layer<never> =>
   Layer.succeed(DrainSettings, {
-    grace: Duration.fromInputUnsafe(options.grace ?? Duration.zero),
-    timeout: Duration.fromInputUnsafe(options.timeout ?? defaultDrainTimeout),
+    ...Limit.durationsUnsafe({
+      grace: options.grace ?? Duration.zero,
+      timeout: options.timeout ?? defaultDrainTimeout,
+    }),
     forced: options.forced ?? Effect.never,
   })
 

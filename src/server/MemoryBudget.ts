@@ -18,7 +18,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CloseReason from "../connection/CloseReason.ts"
 import { Intake } from "../connection/Intake.ts"
-import * as Limit from "../connection/Limit.ts"
+import * as Limit from "../limit/Limit.ts"
 import { MemoryGauge, type Use } from "./MemoryGauge.ts"
 
 /** What all connections together may hold: 256 MiB. */
@@ -91,6 +91,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     maxBufferedBytes: options.maxBufferedBytes ?? defaultMaxBufferedBytes,
     maxMemoryShare: options.maxMemoryShare ?? defaultMaxMemoryShare,
   })
+  const { checkInterval } = Limit.durationsUnsafe({ checkInterval: options.checkInterval ?? defaultCheckInterval })
   const members = new Set<Member>()
 
   const look = (): void => {
@@ -111,8 +112,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     refusal = judge("memory", readings.memory()) ?? judge("heap", readings.heap())
   }
   check()
-  const interval = options.checkInterval ?? defaultCheckInterval
-  yield* Effect.sync(check).pipe(Effect.delay(interval), Effect.forever, Effect.forkScoped)
+  yield* Effect.sync(check).pipe(Effect.delay(checkInterval), Effect.forever, Effect.forkScoped)
 
   return MemoryBudget.of({
     intake,

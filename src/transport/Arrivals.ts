@@ -6,6 +6,7 @@ import type { NonEmptyArray, NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
+import * as Limit from "../limit/Limit.ts"
 import { type AcceptFailed, TransportError, type Wire } from "./Transport.ts"
 
 type Accept = Pull.Pull<NonEmptyReadonlyArray<Wire>, TransportError>
@@ -26,8 +27,8 @@ export class Arrivals {
   /** Whether arrivals are taken no more. */
   closed = false
 
-  constructor(limit: number) {
-    this.limit = limit
+  constructor(acceptBacklog: number) {
+    this.limit = Limit.checkedUnsafe({ acceptBacklog }).acceptBacklog
   }
 
   /**

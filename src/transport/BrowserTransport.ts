@@ -4,6 +4,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Limit from "../limit/Limit.ts"
 import { BrowserWire, type WebSocketLike } from "./BrowserWire.ts"
 import {
   type Address,
@@ -53,18 +54,24 @@ export interface DialOptions extends BoundsOptions {
  */
 export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { url, timeout = defaultHandshakeTimeout } = options
+    const { url } = options
+    const { timeout } = Limit.durationsUnsafe({ timeout: options.timeout ?? defaultHandshakeTimeout })
+    const bounds = {
+      ...boundsOf(options),
+      ...Limit.checkedUnsafe({
+        maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes,
+        maxUnreadBytes: options.maxUnreadBytes ?? defaultMaxUnreadBytes,
+      }),
+    }
     const offer = options.subprotocols ?? (yield* Offer)
     const dialling = Effect.try({
       try: () => {
         return new BrowserWire(connect(url, Object.keys(offer), options.WebSocket), {
-          ...boundsOf(options),
+          ...bounds,
           url,
           peer: addressOf(url),
           offer,
           messages: options.messages ?? "frames",
-          maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes,
-          maxUnreadBytes: options.maxUnreadBytes ?? defaultMaxUnreadBytes,
         })
       },
       // A URL that is none, or one that the page's policy forbids.

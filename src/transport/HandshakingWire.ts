@@ -6,6 +6,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Limit from "../limit/Limit.ts"
 import * as NodeWire from "./NodeWire.ts"
 import { defaultHandshakeTimeout, HandshakeFailed, type TlsIdentity, TransportError } from "./Transport.ts"
 
@@ -13,8 +14,8 @@ import { defaultHandshakeTimeout, HandshakeFailed, type TlsIdentity, TransportEr
  * The deadline of a handshake in milliseconds, as Node's timers have it: none is infinite, the longest being 24 days, and 0
  * would be no deadline to its TLS.
  */
-export const timeoutMs = (timeout: Duration.Input = defaultHandshakeTimeout): number =>
-  Math.max(1, Math.min(Duration.toMillis(timeout), 2 ** 31 - 1))
+export const timeoutMs = (handshakeTimeout: Duration.Input = defaultHandshakeTimeout): number =>
+  Math.max(1, Math.min(Duration.toMillis(Limit.durationsUnsafe({ handshakeTimeout }).handshakeTimeout), 2 ** 31 - 1))
 
 /** A wire over one raw socket that `openUnsafe` opens. */
 export abstract class HandshakingWire extends NodeWire.NodeWire {

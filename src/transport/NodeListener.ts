@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import * as Limit from "../limit/Limit.ts"
 import { Arrivals } from "./Arrivals.ts"
 import { codeOf } from "./NodeWire.ts"
 import {
@@ -44,6 +45,7 @@ export const socketOptions = {
 /** Listens until the scope closes. Fails with `ListenFailed` when the address cannot be bound. */
 export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
+    Limit.checkedUnsafe({ backlog: options.backlog })
     const arrivals = new Arrivals(options.acceptBacklog)
     const server = Net.createServer({ allowHalfOpen: true })
     /** Sockets to come that are given their options one by one. */

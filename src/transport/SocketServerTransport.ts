@@ -18,7 +18,7 @@ import type * as Scope from "effect/Scope"
 import * as SocketServer from "effect/socket/SocketServer"
 import { Arrivals } from "./Arrivals.ts"
 import { SocketWire } from "./SocketWire.ts"
-import { AcceptFailed, type Address, defaultAcceptBacklog, defaultWriteHighWaterBytes, Transport } from "./Transport.ts"
+import { AcceptFailed, type Address, boundsOf, defaultAcceptBacklog, Transport } from "./Transport.ts"
 
 /** What the adapter may be told; each has its default. */
 export interface Options {
@@ -37,7 +37,7 @@ export const make = (
   Effect.gen(function* () {
     const server = yield* SocketServer.SocketServer
     const arrivals = new Arrivals(options.acceptBacklog ?? defaultAcceptBacklog)
-    const highWaterBytes = options.writeHighWaterBytes ?? defaultWriteHighWaterBytes
+    const { writeHighWaterBytes: highWaterBytes } = boundsOf(options)
     const unknownPeer: Address = { _tag: "Memory", name: "socket-server" }
     const handle = SocketWire.serve({
       highWaterBytes,

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Path from "node:path"
+import * as Limit from "../limit/Limit.ts"
 import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
 import {
@@ -85,13 +86,17 @@ export const layerUnix = (options: UnixOptions): Layer.Layer<Transport, Transpor
 
 /** Connects to a listener. Fails with `DialFailed`; the wire is reset when the scope closes, unless it ended before. */
 export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
-  Effect.map(dialSocket(options), ({ socket, address }) => NodeWire.makeUnsafe(socket, address, boundsOf(options)))
+  Effect.suspend(() => {
+    const bounds = boundsOf(options)
+    return Effect.map(dialSocket(options), ({ socket, address }) => NodeWire.makeUnsafe(socket, address, bounds))
+  })
 
 /** Connects a bare socket within the timeout, and destroys it with the scope. TLS begins with one, too. */
 export const dialSocket = (
   options: DialOptions,
 ): Effect.Effect<{ readonly socket: Net.Socket; readonly address: Address }, TransportError, Scope.Scope> =>
   Effect.gen(function* () {
+    const { timeout: duration } = Limit.durationsUnsafe({ timeout: options.timeout ?? defaultDialTimeout })
     const address: Address =
       "path" in options ? { _tag: "Unix", path: options.path } : { _tag: "Tcp", host: options.host, port: options.port }
     const failed = (code: string, cause?: unknown): TransportError =>
@@ -119,7 +124,7 @@ export const dialSocket = (
       socket.once("connect", () => resume(Effect.void))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: options.timeout ?? defaultDialTimeout,
+        duration,
         orElse: () => Effect.fail(failed("ETIMEDOUT")),
       }),
     )

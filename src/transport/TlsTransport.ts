@@ -120,7 +120,9 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
   Effect.gen(function* () {
     const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
     const bounds = boundsOf(options)
-    const handshakes = yield* makeHandshakes(options, address)
+    // Here, since what goes wrong within the making is taken for the certificate's fault.
+    const handshakeTimeout = HandshakingWire.timeoutMs(options.handshakeTimeout)
+    const handshakes = yield* makeHandshakes({ ...options, handshakeTimeout }, address)
     return yield* NodeListener.make({
       name: "tls",
       address,
@@ -141,9 +143,10 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
 /** Connects and shakes hands: the wire is open. Fails with `DialFailed` or, once connected, `HandshakeFailed`. */
 export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, Scope.Scope> =>
   Effect.gen(function* () {
+    const bounds = boundsOf(options)
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
     const { socket, address } = yield* TcpTransport.dialSocket({ host: options.host, port: options.port, timeout })
-    const wire = new TlsWire(socket, address, boundsOf(options))
+    const wire = new TlsWire(socket, address, bounds)
     const encrypted = yield* encrypt(socket, options)
     encrypted.once("secureConnect", () => wire.establishUnsafe(encrypted))
     encrypted.on("error", (cause) => wire.loseUnsafe(lostWith(NodeWire.codeOf(cause), cause)))

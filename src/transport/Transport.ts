@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
+import * as Limit from "../limit/Limit.ts"
 import * as TlsFailure from "./TlsFailure.ts"
 
 /** Where a peer connects from, or where a listener is bound. */
@@ -339,7 +340,8 @@ export interface Bounds {
 export type BoundsOptions = { readonly [K in keyof Bounds]?: Bounds[K] | undefined }
 
 /** The bounds asked for, or their defaults. */
-export const boundsOf = (options: BoundsOptions): Bounds => ({
-  readBufferBytes: options.readBufferBytes ?? defaultReadBufferBytes,
-  writeHighWaterBytes: options.writeHighWaterBytes ?? defaultWriteHighWaterBytes,
-})
+export const boundsOf = (options: BoundsOptions): Bounds =>
+  Limit.checkedUnsafe({
+    readBufferBytes: options.readBufferBytes ?? defaultReadBufferBytes,
+    writeHighWaterBytes: options.writeHighWaterBytes ?? defaultWriteHighWaterBytes,
+  })

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
+import * as Limit from "../limit/Limit.ts"
 import * as HandshakingWire from "./HandshakingWire.ts"
 import * as NodeListener from "./NodeListener.ts"
 import * as NodeWire from "./NodeWire.ts"
@@ -101,8 +102,7 @@ export interface DialOptions extends MessageOptions {
 export const make = (options: Options): Effect.Effect<Transport["Service"], TransportError, Scope.Scope> =>
   Effect.gen(function* () {
     const address: Address = { _tag: "Tcp", host: options.host ?? "127.0.0.1", port: options.port }
-    const { handshakeTimeout } = options
-    const timeoutMs = HandshakingWire.timeoutMs(handshakeTimeout)
+    const handshakeTimeout = HandshakingWire.timeoutMs(options.handshakeTimeout)
     const upgrades = makeUpgrades({
       path: options.path ?? defaultPath,
       origins: options.origins ?? [],
@@ -122,7 +122,7 @@ export const make = (options: Options): Effect.Effect<Transport["Service"], Tran
         const late = setTimeout(() => {
           wire.refuseUnsafe("WS_ERR_HANDSHAKE_TIMEOUT")
           wire.abortUnsafe()
-        }, timeoutMs)
+        }, handshakeTimeout)
         wire.onSettledUnsafe(() => clearTimeout(late))
         if (handshakes === undefined) upgrades.beginUnsafe(socket, wire)
         else handshakes.beginUnsafe(socket, wire)
@@ -140,12 +140,13 @@ export const dial = (options: DialOptions): Effect.Effect<Wire, TransportError, 
   Effect.gen(function* () {
     const { host, port, tls } = options
     const timeout = options.timeout ?? TcpTransport.defaultDialTimeout
-    const { address, socket } = yield* TcpTransport.dialSocket({ host, port, timeout })
     const { maxMessageBytes = defaultMaxDialledMessageBytes, subprotocols = yield* Offer } = options
+    const messages = messagesOf({ ...options, maxMessageBytes })
+    const { address, socket } = yield* TcpTransport.dialSocket({ host, port, timeout })
     const upgradeUnsafe = (socket: Net.Socket, wire: WebSocketWire.WebSocketWire) =>
       askUnsafe(socket, wire, { ...options, subprotocols }, formatAddress(address))
     const wire = new WebSocketWire.WebSocketWire(socket, address, {
-      ...messagesOf({ ...options, maxMessageBytes }),
+      ...messages,
       side: "client",
       upgradeUnsafe,
     })
@@ -200,7 +201,7 @@ const askUnsafe = (
 const messagesOf = (options: MessageOptions) => ({
   ...boundsOf(options),
   messages: options.messages ?? "frames",
-  maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes,
+  ...Limit.checkedUnsafe({ maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes }),
 })
 
 interface Upgrades {

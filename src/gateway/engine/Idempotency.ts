@@ -5,6 +5,7 @@
  * are free, so it would hold nobody back.
  */
 import { hash } from "node:crypto"
+import * as Limit from "../../limit/Limit.ts"
 import type { Data } from "../protocol/Data.ts"
 import type { Tags } from "../protocol/Fields.ts"
 
@@ -48,8 +49,10 @@ export const make = (options?: {
   /** Default: `defaultMaxKeys`. */
   readonly maxKeys?: number | undefined
 }): Idempotency => {
-  const windowMs = options?.windowMs ?? defaultWindowMs
-  const maxKeys = options?.maxKeys ?? defaultMaxKeys
+  const { maxKeys, windowMs } = Limit.checkedUnsafe({
+    windowMs: options?.windowMs ?? defaultWindowMs,
+    maxKeys: options?.maxKeys ?? defaultMaxKeys,
+  })
   // All windows are equally long, so that the order of insertion is the order of expiry.
   const uses = new Map<string, FirstUse & { readonly expiresAt: number }>()
   // One iterator is kept where it stands: a new one passes over every deleted entry that the engine has not collected,

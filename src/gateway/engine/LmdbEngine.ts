@@ -11,6 +11,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Limit from "../../limit/Limit.ts"
 import * as DataDirectory from "./DataDirectory.ts"
 import { Engine, type EngineError } from "./Engine.ts"
 import * as LmdbStore from "./LmdbStore.ts"
@@ -35,6 +36,9 @@ const closeTimeout: Duration.Input = "10 seconds"
 export const make = (options: Options): Effect.Effect<Engine["Service"], DataDirectory.DirectoryError, Scope.Scope> =>
   Effect.gen(function* () {
     const { directory, reserveBytes = LmdbStore.defaultReserveBytes, sync = "always" } = options
+    const { keys, maxChannels, maxLogged, positionTtl = MemoryEngine.defaultPositionTtl } = options
+    Limit.checkedUnsafe({ reserveBytes, maxChannels, maxLogged, windowMs: keys?.windowMs, maxKeys: keys?.maxKeys })
+    Limit.durationsUnsafe({ positionTtl })
     const now = yield* Clock.currentTimeMillis
     const store = yield* Effect.try({
       try: () => LmdbStore.openUnsafe({ directory, sync, reserveBytes, now }),

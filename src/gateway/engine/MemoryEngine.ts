@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as DeadlineQueue from "../../connection/DeadlineQueue.ts"
+import * as Limit from "../../limit/Limit.ts"
 import type { Position } from "../protocol/Fields.ts"
 import { type Deliver, Engine, EngineError } from "./Engine.ts"
 import type { Page, Publication, Range, Retention } from "./Engine.ts"
@@ -94,11 +95,15 @@ export const layer = (options: Options): Layer.Layer<Engine> => Layer.effect(Eng
 
 /** Everything but Effect. */
 const makeUnsafe = (options: Options, times: Times.Times) => {
-  const maxChannels = options.maxChannels ?? defaultMaxChannels
-  const positionTtlMs = Duration.toMillis(Duration.fromInputUnsafe(options.positionTtl ?? defaultPositionTtl))
+  const { maxBytes, maxChannels } = Limit.checkedUnsafe({
+    maxBytes: options.maxBytes ?? MemoryHistory.defaultMaxBytes,
+    maxChannels: options.maxChannels ?? defaultMaxChannels,
+  })
+  const { positionTtl } = Limit.durationsUnsafe({ positionTtl: options.positionTtl ?? defaultPositionTtl })
+  const positionTtlMs = Duration.toMillis(positionTtl)
   const roundMs = positionTtlMs / roundsPerTtl
   const keys = Idempotency.make(options.keys)
-  const history = new MemoryHistory.MemoryHistory(options.maxBytes ?? MemoryHistory.defaultMaxBytes)
+  const history = new MemoryHistory.MemoryHistory(maxBytes)
   const channels = new Map<string, Channel>()
   const due = DeadlineQueue.make<Channel>()
   let positions = 0
