@@ -44,7 +44,9 @@ export class Tokens {
         Effect.flatMap(step),
       )
     }
-    const again: Effect.Effect<number | undefined> = Effect.catch(refresh, (error) => {
+    // What dies is a bug of the application's, and no reason to let the token expire in silence.
+    const attempt = Effect.catchDefect(refresh, Effect.fail)
+    const again: Effect.Effect<number | undefined> = Effect.catch(attempt, (error) => {
       onFailed(error)
       return Effect.delay(again, retryMs)
     })

@@ -452,17 +452,22 @@ describe("a token", () => {
     }),
   )
 
-  it.effect("that is refused, or cannot be had, is asked for again", () =>
-    Effect.gen(function* () {
-      const puppet = yield* Puppet.make
-      let tokens = 0
-      const token = Effect.suspend(() => (++tokens === 2 ? Effect.fail("no such luck") : Effect.succeed(`t${tokens}`)))
-      const { client, peer } = yield* puppet.client({ token }, { expiresAt: 1_000 })
-      const events = yield* hear(client.events)
-      yield* pass("1 seconds")
-      assert.deepStrictEqual(events.items.at(-1), ClientEvent.RefreshFailed({ error: "no such luck" }))
-      yield* pass("5 seconds")
-      assert.deepStrictEqual(yield* peer.next, { type: "refresh", id: 1, token: "t3" })
-    }),
-  )
+  for (const [what, broken] of [
+    ["cannot be had", Effect.fail("no such luck")],
+    ["dies", Effect.die("no such luck")],
+  ] as const) {
+    it.effect(`that ${what} while it is refreshed is told, and asked for again`, () =>
+      Effect.gen(function* () {
+        const puppet = yield* Puppet.make
+        let tokens = 0
+        const token = Effect.suspend(() => (++tokens === 2 ? broken : Effect.succeed(`t${tokens}`)))
+        const { client, peer } = yield* puppet.client({ token }, { expiresAt: 1_000 })
+        const events = yield* hear(client.events)
+        yield* pass("1 seconds")
+        assert.deepStrictEqual(events.items.at(-1), ClientEvent.RefreshFailed({ error: "no such luck" }))
+        yield* pass("5 seconds")
+        assert.deepStrictEqual(yield* peer.next, { type: "refresh", id: 1, token: "t3" })
+      }),
+    )
+  }
 })
