@@ -299,8 +299,9 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
 
   deliver(message: Encoded): void {
     const frame = message.frameFor(this.#connection.codec)
-    // None is too large: publications are at most a client's frame with an envelope, and lists of members are bounded.
+    // None is too large: engines refuse such publications, and lists of members are bounded. Should one be, it is told.
     if (Result.isSuccess(frame)) this.#connection.sendSharedUnsafe(frame.success)
+    else this.#connection.closeUnsafe(CloseReason.BadOutbound({ error: frame.failure }))
   }
 
   deliverOrDrop(publication: Lagging.Droppable): void {

@@ -9,7 +9,7 @@ import * as Data from "./protocol/Data.ts"
 const envelopeBytes = 216
 
 /** Bytes of the whole publication as an answer carries it. */
-export const weightOf = (channel: string, { data, from, tags }: Publication): number =>
+export const weightOf = (channel: string, { data, from, tags }: Pick<Publication, "data" | "from" | "tags">): number =>
   envelopeBytes + textBytes(channel) + textBytes(from?.user) + dataBytes(data) + textBytes(tags)
 
 /** A control character takes six bytes where it is escaped. */

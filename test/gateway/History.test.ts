@@ -9,6 +9,9 @@ import { draft, publishAll } from "./engine/publishing.ts"
 import { engines, gated } from "./engines.ts"
 import { epochOf, numbers, store } from "./positions.ts"
 
+/** No user of a token's is so long, and no engine looks at it. */
+const tooLargeToTell = draft("a", 1, { from: { connection: "c", user: "u".repeat(1024 * 1024) } })
+
 const offsetsOf = (answer: Message | "closed"): ReadonlyArray<unknown> => {
   const { more, publications } = answer as unknown as {
     readonly more?: true
@@ -163,11 +166,22 @@ describe("history", () => {
     Effect.gen(function* () {
       const { connect, engine } = yield* gateway()
       const client = yield* connect()
-      // Past the limits of clients, from inside the process.
-      yield* store(engine, "a", "x".repeat(1024 * 1024))
+      yield* publishAll(engine, [tooLargeToTell])
       client.send({ type: "history", id: 2, channel: "a" })
       assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4002])
     }),
+  )
+
+  it.effect(
+    "goes on live with what fits into no frame as the end of the connection, which would never hear of it",
+    () =>
+      Effect.gen(function* () {
+        const { connect, engine } = yield* gateway()
+        const client = yield* connect()
+        yield* client.ask({ type: "subscribe", id: 2, channel: "a" })
+        yield* publishAll(engine, [tooLargeToTell])
+        assert.deepStrictEqual(codeOf(yield* lastOf(client)), ["bye", 4002])
+      }),
   )
 
   it.effect("many large pages asked for in one write are no slow consumption", () =>

@@ -52,9 +52,9 @@ export interface Accepted extends Position {
 export class EngineError extends Data.TaggedError("EngineError")<{
   /**
    * `Unavailable`: try again later, whether it was published is not known. `KeyReused`: the key stands for other data.
-   * `ChannelLimit`: no room for another channel.
+   * `ChannelLimit`: no room for another channel. `TooLarge`: it fits into no frame.
    */
-  readonly reason: "Unavailable" | "KeyReused" | "ChannelLimit"
+  readonly reason: "Unavailable" | "KeyReused" | "ChannelLimit" | "TooLarge"
   /** One sentence for a person. */
   readonly detail: string
   readonly cause?: unknown
@@ -68,6 +68,14 @@ export class EngineError extends Data.TaggedError("EngineError")<{
   static channelLimit(maxChannels: number): EngineError {
     const detail = `${maxChannels} channels were published to, there is no room for another`
     return new EngineError({ reason: "ChannelLimit", detail })
+  }
+
+  /** Nobody could be sent it. */
+  static tooLarge(weight: number, maxWeight: number): EngineError {
+    return new EngineError({
+      reason: "TooLarge",
+      detail: `the publication weighs ${weight} bytes, it may weigh ${maxWeight}`,
+    })
   }
 
   override get message(): string {
@@ -119,7 +127,8 @@ export class Engine extends Context.Service<
     readonly name: string
     /**
      * Gives the draft the next offset of its channel. When it is as durable as the engine promises, it is told to who is
-     * attached and then `answer` is called, once; both in the order of publishing, maybe within this call.
+     * attached and then `answer` is called, once; both in the order of publishing, maybe within this call. What weighs more than
+     * `Publications.maxWeight` is refused (`TooLarge`): whoever hears or reads it would be sent away, again each time.
      */
     readonly publishUnsafe: (draft: Draft, answer: (accepted: Result.Result<Accepted, EngineError>) => void) => void
     /** Completes when the engine has room for more publications. Who publishes much waits for it between batches. */

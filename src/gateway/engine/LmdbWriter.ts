@@ -122,6 +122,8 @@ export class LmdbWriter {
   publish(draft: Draft, answer: Waiting["answer"]): void {
     const refusal = this.refusal()
     if (refusal !== undefined) return answer(Result.fail(refusal))
+    const tooLarge = Publications.refusalOf(draft)
+    if (tooLarge !== undefined) return this.answerInTurn(Result.fail(tooLarge), answer)
     this.times.read()
     const { age, wall } = this.times
     const { channel: name, key: draftKey } = draft

@@ -205,6 +205,8 @@ const makeUnsafe = (options: Options, times: Times.Times) => {
   }
 
   const publish: Engine["Service"]["publishUnsafe"] = (draft, answer) => {
+    const refusal = Publications.refusalOf(draft)
+    if (refusal !== undefined) return answer(Result.fail(refusal))
     times.read()
     const { age, wall } = times
     keys.expire(age)

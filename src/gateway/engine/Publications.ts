@@ -4,13 +4,30 @@
  */
 import * as Data from "../protocol/Data.ts"
 import type { Tags } from "../protocol/Fields.ts"
-import type { Draft, Publication, Range } from "./Engine.ts"
+import { maxServerFrameBytes } from "../protocol/FrameLimits.ts"
+import * as Weight from "../Weight.ts"
+import { type Draft, EngineError, type Publication, type Range } from "./Engine.ts"
+
+/** The most that a publication may weigh: what fits into a frame of the gateway's, with what an answer says beside it. */
+export const maxWeight = maxServerFrameBytes - 4 * 1024
+
+/** Characters or bytes of data that never weigh too much, three and four thirds bytes each, so that few are weighed. */
+const surelyFits = maxWeight / 4
 
 /** The draft in its place. */
 export const make = ({ data, from, tags }: Draft, offset: number, previous: number, time: number): Publication => {
   // Not spread: nearly all have a sender and no tags.
   const publication = from === undefined ? { offset, previous, time, data } : { offset, previous, time, data, from }
   return tags === undefined ? publication : { ...publication, tags }
+}
+
+/** Why a draft is not taken, if it is too large for any client. Clients cannot send one: it is for who publishes in here. */
+export const refusalOf = (draft: Draft): EngineError | undefined => {
+  const { data, tags } = draft
+  const length = data.type === "json" ? data.text.length : data.bytes.length
+  if (tags === undefined && length <= surelyFits) return undefined
+  const weight = Weight.weightOf(draft.channel, draft)
+  return weight > maxWeight ? EngineError.tooLarge(weight, maxWeight) : undefined
 }
 
 /** Bytes of data and tags. */

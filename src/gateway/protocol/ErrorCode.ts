@@ -61,5 +61,7 @@ export const ofEngine = ({ detail, reason }: EngineError): ErrorFacts => {
       return make("keyReused")
     case "ChannelLimit":
       return make("limitReached", { message: detail })
+    case "TooLarge":
+      return make("tooLarge", { message: detail })
   }
 }

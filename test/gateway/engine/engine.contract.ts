@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import type { Accepted, Engine, Publication, Retention } from "../../../src/gateway/engine/Engine.ts"
-import type { Data } from "../../../src/gateway/protocol/Data.ts"
+import * as Publications from "../../../src/gateway/engine/Publications.ts"
+import { binary, type Data } from "../../../src/gateway/protocol/Data.ts"
 import { until } from "../../support/wires.ts"
 import { draft, everything, key, publish, publishAll, values } from "./publishing.ts"
 
@@ -164,6 +165,33 @@ export const engineContract = (name: string, open: Open): void => {
         yield* publishAll(engine, [draft("a"), draft("b"), draft("c")])
         assert.deepStrictEqual(values((yield* read(engine, "b")).publications), [1])
         assert.strictEqual((yield* engine.position("c")).offset, 1)
+      }),
+    )
+
+    it.effect("takes what fits into a frame however it is written, and nothing larger", () =>
+      Effect.gen(function* () {
+        const engine = yield* open({})
+        const heard: Array<number> = []
+        yield* engine.attach("a", ({ offset }) => void heard.push(offset))
+        // What stands beside the data: 216 bytes, and the channel's name in quotes.
+        const room = Publications.maxWeight - 219
+        const tags = { t: "\u0000".repeat(Math.floor((room - '{"t":""}1'.length) / 6)) }
+        const text = "x".repeat(room - 2)
+        const bytes = new Uint8Array(Math.floor(room / 4) * 3)
+        const fitting = [draft("a", text), draft("a", 0, { data: binary(bytes) }), draft("a", 1, { tags })]
+        const tooLarge = [
+          draft("a", `${text}x`),
+          draft("a", 0, { data: binary(new Uint8Array(bytes.length + 3)) }),
+          draft("a", 1, { tags: { t: `${tags.t}\u0000` } }),
+        ]
+        yield* publishAll(engine, fitting)
+        for (const each of tooLarge) {
+          const { detail, reason } = yield* Effect.flip(publish(engine, each))
+          assert.match(detail, /^the publication weighs \d+ bytes, it may weigh 1044480$/)
+          assert.strictEqual(reason, "TooLarge")
+        }
+        assert.deepStrictEqual(heard, [1, 2, 3])
+        assert.strictEqual((yield* engine.position("a")).offset, 3)
       }),
     )
 
