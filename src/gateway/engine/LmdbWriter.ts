@@ -208,9 +208,13 @@ export class LmdbWriter {
 
   /** Completes when nothing waits to be written. */
   readonly drained: Effect.Effect<void> = Effect.callback((resume) => {
-    const look = () =>
-      this.waiting.length === 0 && !this.isCommitting ? resume(Effect.void) : void setTimeout(look, 1)
+    let timer: NodeJS.Timeout | undefined
+    const look = (): void => {
+      if (this.waiting.length === 0 && !this.isCommitting) resume(Effect.void)
+      else timer = setTimeout(look, 1)
+    }
     look()
+    return Effect.sync(() => clearTimeout(timer))
   })
 
   /** Takes nothing more; returns whether all was written. */

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
@@ -7,7 +8,9 @@ import * as LmdbEngine from "../../../src/gateway/engine/LmdbEngine.ts"
 import * as LmdbHeads from "../../../src/gateway/engine/LmdbHeads.ts"
 import * as LmdbLog from "../../../src/gateway/engine/LmdbLog.ts"
 import * as LmdbStore from "../../../src/gateway/engine/LmdbStore.ts"
+import { LmdbWriter } from "../../../src/gateway/engine/LmdbWriter.ts"
 import * as Records from "../../../src/gateway/engine/Records.ts"
+import * as Times from "../../../src/gateway/engine/Times.ts"
 import { turn, until } from "../../support/wires.ts"
 import { freshDirectory } from "./directories.ts"
 import { draft, everything, key, publish, publishAll, values } from "./publishing.ts"
@@ -386,6 +389,28 @@ describe("LMDB writer: the log", () => {
         assert.match(yield* startAfter(damage), /^Damaged: .* a record of \d+ bytes is not as it was written/)
       }
       assert.match(yield* startAfter((record) => record.subarray(0, 2)), /^Damaged: .* a record of 2 bytes is cut off/)
+    }),
+  )
+})
+
+describe("LMDB writer: what waits to be written", () => {
+  it.effect("is looked for as long as somebody waits for its end, and no longer", () =>
+    Effect.gen(function* () {
+      const store = yield* Effect.acquireRelease(
+        Effect.map(freshDirectory, (directory) =>
+          LmdbStore.openUnsafe({ directory, sync: "always", reserveBytes: 0, now: 0 }),
+        ),
+        (store) => Effect.promise(() => store.close(false)),
+      )
+      const times = Times.make(yield* Clock.Clock)
+      const writer = new LmdbWriter(store, { retention }, times, () => undefined)
+      writer.publish(draft("a"), () => undefined)
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      const waiting = yield* Effect.forkChild(writer.drained, { startImmediately: true })
+      assert.strictEqual(vi.getTimerCount(), 1)
+      yield* Fiber.interrupt(waiting)
+      assert.strictEqual(vi.getTimerCount(), 0)
     }),
   )
 })
