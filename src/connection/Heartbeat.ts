@@ -38,18 +38,21 @@ export const HeartbeatSettings = Context.Reference<HeartbeatSettings>("longline/
   defaultValue: () => ({ interval: defaultHeartbeatInterval, timeout: defaultHeartbeatTimeout }),
 })
 
-/** Heartbeats as a layer; what is not given keeps its default (25 s, 10 s). */
+/**
+ * Heartbeats as a layer; what is not given keeps its default (25 s, 10 s). An infinite interval switches them off; one of 0
+ * is a RangeError, since it would probe without a pause.
+ */
 export const layer = (options: {
   readonly interval?: Duration.Input | undefined
   readonly timeout?: Duration.Input | undefined
-}): Layer.Layer<never> =>
-  Layer.succeed(
-    HeartbeatSettings,
-    Limit.durationsUnsafe({
-      interval: options.interval ?? defaultHeartbeatInterval,
-      timeout: options.timeout ?? defaultHeartbeatTimeout,
-    }),
-  )
+}): Layer.Layer<never> => {
+  const settings = Limit.durationsUnsafe({
+    interval: options.interval ?? defaultHeartbeatInterval,
+    timeout: options.timeout ?? defaultHeartbeatTimeout,
+  })
+  if (Duration.isZero(settings.interval)) throw new RangeError("interval is 0; Infinity switches heartbeats off")
+  return Layer.succeed(HeartbeatSettings, settings)
+}
 
 /** Whether this side sends heartbeats, so that a peer that has gone is found out. */
 export const isProbing = (kind: "empty" | "answered" | "none", { interval }: HeartbeatSettings): boolean =>

@@ -38,6 +38,11 @@ const opened = (
   }).pipe(drawing(0.5))
 
 describe("A heartbeat", () => {
+  it("has an interval above 0", () => {
+    assert.throws(() => Heartbeat.layer({ interval: 0 }), "interval is 0; Infinity switches heartbeats off")
+    for (const interval of [1, Infinity, undefined]) assert.doesNotThrow(() => Heartbeat.layer({ interval }))
+  })
+
   it.effect("is sent when nothing went either way for an interval", () =>
     Effect.gen(function* () {
       const { peer } = yield* opened()
