@@ -429,25 +429,29 @@ describe("LMDB engine: a disk", () => {
       const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
       const first = yield* start(publish(engine, draft("a")))
       yield* Effect.promise(() => new Promise(setImmediate))
-      const halfBytes = LmdbWriter.maxWaitingBytes / 2
-      const ofBytes = (bytes: number) => draft("a", "x".repeat(bytes - 2))
-      const rest = [yield* start(publish(engine, ofBytes(halfBytes - 1)))]
+      // Half of what may wait, less a byte, in publications that fit into a frame.
+      const pieceBytes = 512 * 1024
+      const pieces = LmdbWriter.maxWaitingBytes / 2 / pieceBytes
+      const half = Effect.forEach(numbers(pieces), (n) =>
+        start(publish(engine, draft("a", "x".repeat(pieceBytes - 2 - (n === pieces ? 1 : 0))))),
+      )
+      const rest = [...(yield* half)]
       yield* engine.room
-      rest.push(yield* start(publish(engine, ofBytes(halfBytes - 1))))
+      rest.push(...(yield* half))
       const room = yield* start(engine.room)
       // One byte is left.
       rest.push(yield* start(publish(engine, draft("a"))))
       const error = yield* Effect.flip(publish(engine, draft("a")))
       assert.deepInclude(error, {
         reason: "Unavailable",
-        detail: `3 publications, ${LmdbWriter.maxWaitingBytes} bytes, wait to be written, more are not taken`,
+        detail: `${2 * pieces + 1} publications, ${LmdbWriter.maxWaitingBytes} bytes, wait to be written, more are not taken`,
       })
       assert.strictEqual(room.pollUnsafe(), undefined)
       yield* Deferred.succeed(gate, undefined)
       const offsets = yield* Effect.forEach([first, ...rest], (fiber) =>
         Effect.map(Fiber.join(fiber), ({ offset }) => offset),
       )
-      assert.deepStrictEqual(offsets, [1, 2, 3, 4])
+      assert.deepStrictEqual(offsets, numbers(2 * pieces + 2))
       yield* Fiber.join(room)
       yield* close
     }),
