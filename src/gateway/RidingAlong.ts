@@ -27,7 +27,7 @@ export const beginAll = (
   own: Subscriptions.Subscriptions,
   entries: Entries,
 ): ReadonlyArray<Named<Subscriptions.Outcome>> | Effect.Effect<ReadonlyArray<Named<Subscriptions.Outcome>>> => {
-  const allowance: Subscriptions.Allowance = { bytes: Subscriptions.maxRecoveredTogether }
+  const allowance: Subscriptions.Allowance = { bytes: Subscriptions.maxRecoveredTogether, refusal: undefined }
   const begun = entries.map((entry) => begin(own, entry, allowance))
   if (begun.every(isKnown)) return begun
   return Effect.forEach(

@@ -370,13 +370,13 @@ export class Session implements Subscriptions.Subscriber, Services.Peer, Session
   }
 }
 
-// Not spread: it is the answer to most messages there are.
 /**
  * What may take milliseconds each time, not behind another one in the same turn of the event loop: 300 pages of a history,
  * asked for in one write, held everybody up for a second.
  */
 const inOwnTurn = (answer: Effect.Effect<void>): Effect.Effect<void> => Effect.andThen(Effect.yieldNow, answer)
 
+// Not spread: it is the answer to most messages there are.
 const published = (id: number, { duplicate, epoch, offset }: Accepted): Server.Published =>
   duplicate === undefined
     ? { type: "published", id, offset, epoch }

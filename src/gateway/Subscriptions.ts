@@ -33,6 +33,8 @@ export const maxRecoveredTogether = 4 * 1024 * 1024
 /** What may still be read for subscriptions that are answered together. */
 export interface Allowance {
   bytes: number
+  /** Why nothing is read any more: too much was, or a read has failed. */
+  refusal: ErrorCode.ErrorFacts | undefined
 }
 
 /** What the subscriptions of all clients share. */
@@ -84,8 +86,8 @@ export class Subscriptions {
   }
 
   /**
-   * Begins a subscription: from now on nothing of the channel is missed. Every outcome is to be answered. Error 113: the
-   * allowance has been used up by others.
+   * Begins a subscription: from now on nothing of the channel is missed. Every outcome is to be answered. With an allowance
+   * it is refused with error 113 where others have used that up, and with the error of the read that failed for one of them.
    */
   begin(wanted: Client.Subscription, allowance?: Allowance): Outcome | Effect.Effect<Outcome> {
     const { channel: name } = wanted
@@ -197,9 +199,13 @@ export class Subscriptions {
     const plan = Recovery.plan(wanted, top, recovery && history.size > 0)
     if ("answer" in plan) return { subscription, wanted, recovered: plan.answer }
     const read = Effect.match(this.#shared.channels.read(channel, plan.read, top), {
-      onFailure: (failed): Outcome => this.#giveUp(subscription, failed),
+      onFailure: (failed): Outcome => {
+        // Nor would an engine that does not answer the others: one deadline after the other would hold up the client.
+        if (allowance !== undefined) allowance.refusal ??= failed
+        return this.#giveUp(subscription, failed)
+      },
       onSuccess: (shared): Outcome => {
-        if (allowance !== undefined) allowance.bytes -= shared.bytes
+        if (allowance !== undefined && (allowance.bytes -= shared.bytes) <= 0) allowance.refusal ??= tooMuch
         const recovered = Recovery.judge(wanted, shared.page)
         // A page that is of no use is not held.
         const isUsed = recovered.publications.length > 0
@@ -207,7 +213,9 @@ export class Subscriptions {
       },
     })
     if (allowance === undefined) return read
-    return Effect.suspend(() => (allowance.bytes > 0 ? read : Effect.succeed(this.#giveUp(subscription, tooMuch))))
+    return Effect.suspend(() =>
+      allowance.refusal === undefined ? read : Effect.succeed(this.#giveUp(subscription, allowance.refusal)),
+    )
   }
 
   #giveUp(subscription: Subscription, error: ErrorCode.ErrorFacts): { readonly error: ErrorCode.ErrorFacts } {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import { defaultEngineTimeoutMs } from "../../src/gateway/Channels.ts"
 import * as RidingAlong from "../../src/gateway/RidingAlong.ts"
 import { maxRecoveredTogether } from "../../src/gateway/Subscriptions.ts"
 import * as Admission from "../../src/server/Admission.ts"
@@ -175,6 +176,27 @@ describe("a recovery of several pages", () => {
       let answer = yield* client.next
       while (answer !== "closed" && answer.type === "publication") answer = yield* client.next
       assert.deepStrictEqual(recovered(answer), ["yes", 20, numbers(1, 5)])
+    }),
+  )
+
+  it.effect("is refused to all that ride along when the engine does not answer for some, not one after the other", () =>
+    Effect.gen(function* () {
+      const { dial, engine, epoch, gates } = yield* start()
+      const channels = numbers(1, 3 * RidingAlong.maxReads).map((number) => `c${number}`)
+      for (const channel of channels) publish(engine, channel, 1)
+      const client = yield* dial
+      gates.read.close()
+      const subscriptions = channels.map((channel) => ({ channel, position: { offset: 0, epoch } }))
+      client.send({ type: "connect", id: 1, version: 1, subscriptions })
+      yield* settled
+      yield* TestClock.adjust(defaultEngineTimeoutMs)
+      const connected = (yield* client.next) as Message
+      const answers = channels.map((channel) => codeOf(ridden(connected, channel)))
+      assert.deepStrictEqual(
+        answers,
+        channels.map(() => ["error", 117]),
+      )
+      assert.strictEqual(gates.read.passed, RidingAlong.maxReads)
     }),
   )
 
