@@ -182,7 +182,7 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, options 
 			}
 		}
 		if err == nil && options.Silent {
-			c.toldUnheard(channel, published.Offset)
+			c.toldUnheard(channel, published)
 		}
 		return published, err
 	}
@@ -300,11 +300,11 @@ func (c *Client) safely(ctx context.Context, message Message) (Message, error) {
 	}
 }
 
-func (c *Client) toldUnheard(channel string, offset uint64) {
+func (c *Client) toldUnheard(channel string, published Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if subscription := c.subscriptions[channel]; subscription != nil {
-		subscription.toldUnheard(offset)
+		subscription.toldUnheard(published)
 	}
 }
 

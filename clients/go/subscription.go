@@ -68,7 +68,7 @@ func (s *Subscription) received(message Message) (told []Message, rejoin bool) {
 		return s.published(message)
 	case "gap":
 		if message.To > s.position.Offset {
-			s.position = &Position{Offset: message.To, Epoch: s.position.Epoch}
+			s.reach(&Position{Offset: message.To, Epoch: s.position.Epoch})
 		}
 	}
 	return []Message{message}, false
@@ -95,13 +95,22 @@ func (s *Subscription) published(publication Message) (told []Message, rejoin bo
 		s.isJoined = false
 		return nil, true
 	}
-	s.position = positionOf(publication)
-	for offset := range s.unheard {
-		if offset <= publication.Offset {
-			delete(s.unheard, offset)
+	s.reach(positionOf(publication))
+	return []Message{publication}, false
+}
+
+// reach moves there, and over what follows at once and is not heard: who publishes alone leaves nothing behind.
+func (s *Subscription) reach(position *Position) {
+	offset := position.Offset
+	for s.unheard[offset+1] {
+		offset++
+	}
+	for unheard := range s.unheard {
+		if unheard <= offset {
+			delete(s.unheard, unheard)
 		}
 	}
-	return []Message{publication}, false
+	s.position = &Position{Offset: offset, Epoch: position.Epoch}
 }
 
 // tell waits for room, and not beyond the end of the subscription or the client.
@@ -132,10 +141,11 @@ func (s *Subscription) close() {
 	})
 }
 
-// toldUnheard is told an offset that is not heard here (echo false): the next publication follows it.
-func (s *Subscription) toldUnheard(offset uint64) {
-	if s.isJoined && offset > s.position.Offset {
-		s.unheard[offset] = true
+// toldUnheard is told of a publication that is not heard here (echo false): it counts as heard.
+func (s *Subscription) toldUnheard(published Message) {
+	if s.isJoined && published.Epoch == s.position.Epoch && published.Offset > s.position.Offset {
+		s.unheard[published.Offset] = true
+		s.reach(s.position)
 	}
 }
 

@@ -99,7 +99,7 @@ class Client:
         async with asyncio.timeout(PUBLISH_SECONDS):
             published = await self._until_known(fields)
         if echo is False and channel in self._subscriptions:
-            self._subscriptions[channel].told_unheard(published["offset"])
+            self._subscriptions[channel].told_unheard(published)
         return published
 
     async def request(self, service: str, data: Any, timeout_ms: int | None = None) -> Any:

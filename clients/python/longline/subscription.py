@@ -50,14 +50,17 @@ class Subscription:
             case "publication":
                 return self._published(message)
             case "gap":
-                self.position = {**self.position, "offset": max(self.position["offset"], message["to"])}
+                self._reach({**self.position, "offset": max(self.position["offset"], message["to"])})
         self._listener(message)
         return False
 
-    def told_unheard(self, offset: int) -> None:
-        """An offset told in `published` that is not heard here (`echo: false`): the next publication follows it."""
-        if self.is_joined and offset > self.position["offset"]:
-            self._unheard.add(offset)
+    def told_unheard(self, published: Message) -> None:
+        """Told of a publication that is not heard here (`echo: false`): it counts as heard."""
+        offset = published["offset"]
+        if not self.is_joined or published["epoch"] != self.position["epoch"] or offset <= self.position["offset"]:
+            return
+        self._unheard.add(offset)
+        self._reach(self.position)
 
     def _published(self, publication: Message) -> bool:
         known, last = self.position["epoch"], self.position["offset"]
@@ -67,10 +70,17 @@ class Subscription:
         if epoch != known or (previous > last and previous not in self._unheard):
             self.is_joined = False
             return True
-        self.position = _position_of(publication)
-        self._unheard = {unheard for unheard in self._unheard if unheard > offset}
+        self._reach(_position_of(publication))
         self._listener(publication)
         return False
+
+    def _reach(self, position: Message) -> None:
+        """Moves there, and over what follows at once and is not heard: who publishes alone leaves nothing behind."""
+        offset = position["offset"]
+        while offset + 1 in self._unheard:
+            offset += 1
+        self._unheard = {unheard for unheard in self._unheard if unheard > offset}
+        self.position = {**position, "offset": offset}
 
 
 def _position_of(publication: Message) -> Message:
