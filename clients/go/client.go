@@ -170,12 +170,8 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, options 
 		published, err := c.safely(ctx, message)
 		var refusal *Error
 		if errors.As(err, &refusal) && refusal.Retry {
-			wait := repeatAfter
-			if refusal.WaitMs > 0 {
-				wait = time.Duration(refusal.WaitMs) * time.Millisecond
-			}
 			select {
-			case <-time.After(wait):
+			case <-time.After(refusal.wait()):
 				continue
 			case <-ctx.Done():
 				return Message{}, ctx.Err()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Position is a place in a channel: the offset last seen, and the epoch that it belongs to.
@@ -163,6 +164,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s", e.Code, e.Message) }
+
+// wait is how long to wait before it is tried again.
+func (e *Error) wait() time.Duration {
+	if e.WaitMs > 0 {
+		return time.Duration(e.WaitMs) * time.Millisecond
+	}
+	return repeatAfter
+}
 
 // Disconnected means that the connection is over: what was asked on it may or may not have happened.
 type Disconnected struct {

@@ -125,6 +125,13 @@ func (c *Client) join(connection *connection, subscription *Subscription) {
 		if !errors.As(err, &refusal) {
 			return
 		}
+		c.mu.Lock()
+		isLater := refusal.Retry && subscription.wasJoined // its reader counts on it, and is not asked
+		c.mu.Unlock()
+		if isLater {
+			c.joinLater(connection, subscription, refusal.wait())
+			return
+		}
 		subscription.refused <- refusal
 		c.mu.Lock()
 		if c.subscriptions[subscription.channel] == subscription {
@@ -133,6 +140,19 @@ func (c *Client) join(connection *connection, subscription *Subscription) {
 		c.mu.Unlock()
 		c.options.OnEvent(Message{Type: "refused", Channel: subscription.channel, Code: refusal.Code, Text: refusal.Message})
 	}()
+}
+
+func (c *Client) joinLater(connection *connection, subscription *Subscription, wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-connection.closed:
+		return // the next connection joins it
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.subscriptions[subscription.channel] == subscription && !subscription.isJoined {
+		c.join(connection, subscription)
+	}
 }
 
 // over needs the lock.

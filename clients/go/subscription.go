@@ -26,7 +26,9 @@ type Subscription struct {
 	// Guarded by the client. Nothing of the channel counts between the question and its answer.
 	position *Position
 	isJoined bool
-	unheard  map[uint64]bool
+	// Whether it ever was: then a refusal with `retry` is no end of it.
+	wasJoined bool
+	unheard   map[uint64]bool
 }
 
 // SubscribeOptions say what is wanted of a channel.
@@ -75,7 +77,7 @@ func (s *Subscription) received(message Message) (told []Message, rejoin bool) {
 }
 
 func (s *Subscription) joined(answer Message) []Message {
-	s.isJoined, s.unheard = true, map[uint64]bool{}
+	s.isJoined, s.wasJoined, s.unheard = true, true, map[uint64]bool{}
 	publications := answer.Publications
 	if !answer.More {
 		s.position = answer.Position

@@ -218,11 +218,21 @@ class Client:
     def _join(self, connection: Connection, subscription: Subscription) -> None:
         _, answer = connection.start("subscribe", **subscription.entry)
 
+        def again() -> None:
+            if connection is self._connection and not connection.closed.done() and not subscription.is_joined:
+                if self._subscriptions.get(subscription.channel) is subscription:
+                    self._join(connection, subscription)
+
         def refused(done: asyncio.Future[Message]) -> None:
             error = None if done.cancelled() else done.exception()
-            if isinstance(error, LonglineError) and self._subscriptions.pop(subscription.channel, None):
-                subscription.refused(error)
-                self._tell({"type": "refused", "channel": subscription.channel, "code": error.code})
+            if not isinstance(error, LonglineError) or self._subscriptions.get(subscription.channel) is not subscription:
+                return
+            if error.retry and subscription.was_joined:  # its listener counts on it, and is not asked
+                self._loop.call_later(REPEAT_SECONDS if error.wait_ms is None else error.wait_ms / 1000, again)
+                return
+            del self._subscriptions[subscription.channel]
+            subscription.refused(error)
+            self._tell({"type": "refused", "channel": subscription.channel, "code": error.code})
 
         answer.add_done_callback(refused)
 

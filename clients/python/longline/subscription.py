@@ -21,6 +21,8 @@ class Subscription:
         self.position: Message | None = options.get("position")
         #: Nothing of the channel counts between the question and its answer.
         self.is_joined = False
+        #: Whether it ever was: then a refusal with `retry` is no end of it.
+        self.was_joined = False
         self._unheard: set[int] = set()
 
     @property
@@ -31,7 +33,7 @@ class Subscription:
 
     def joined(self, answer: Message) -> None:
         """The answer to that. On `recovered: no` the listener has missed what lies before its position."""
-        self.is_joined = True
+        self.is_joined = self.was_joined = True
         self._unheard.clear()
         publications = answer["publications"]
         if not answer.get("more"):
