@@ -15,11 +15,8 @@ import (
 	"time"
 )
 
-const (
-	repeatAfter = 500 * time.Millisecond // where the server does not say how long to wait
-	// Keys are remembered for 5 minutes: one that is forgotten would be published twice.
-	publishTimeout = 4 * time.Minute
-)
+// Keys are remembered for 5 minutes: one that is forgotten would be published twice.
+const publishTimeout = 4 * time.Minute
 
 // Options say where the gateway is, and who the client.
 type Options struct {
@@ -133,6 +130,8 @@ func (c *Client) Subscribe(ctx context.Context, channel string, options Subscrib
 
 // Unsubscribe leaves a channel; `unsubscribed` is the last of its subscription.
 func (c *Client) Unsubscribe(ctx context.Context, channel string) error {
+	c.leaving(channel, true)
+	defer c.leaving(channel, false)
 	_, err := c.safely(ctx, Message{Type: "unsubscribe", Channel: channel})
 	return err
 }
@@ -223,6 +222,12 @@ func (c *Client) Serve(ctx context.Context, name string, handler Handler) error 
 	c.services[name] = &service{handler: handler}
 	c.mu.Unlock()
 	_, err := c.safely(ctx, Message{Type: "serve", Service: name})
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		c.mu.Lock()
+		delete(c.services, name)
+		c.mu.Unlock()
+	}
 	return err
 }
 
@@ -293,6 +298,14 @@ func (c *Client) safely(ctx context.Context, message Message) (Message, error) {
 			return answer, err
 		}
 		c.down(connection)
+	}
+}
+
+func (c *Client) leaving(channel string, isLeaving bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if subscription := c.subscriptions[channel]; subscription != nil {
+		subscription.isLeaving = isLeaving
 	}
 }
 

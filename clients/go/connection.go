@@ -17,6 +17,7 @@ const (
 	connectTimeout     = 10 * time.Second
 	latestHeartbeat    = 111 // ... section 3: hundredths of its interval, jitter and lateness included
 	writeTimeout       = 10 * time.Second
+	repeatAfter        = 500 * time.Millisecond // where the server does not say how long to wait
 )
 
 // A connection is one life of a socket: questions and their answers, heartbeats, the goodbye. It never reconnects.
@@ -33,6 +34,8 @@ type connection struct {
 	asked      map[uint32]chan Message
 	frameBytes int
 	patience   time.Duration
+	roomAt     time.Time
+	pause      time.Duration
 }
 
 func newConnection(socket net.Conn, onMessage func(*connection, Message)) *connection {
@@ -100,6 +103,27 @@ func (c *connection) forget(id uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.asked, id)
+}
+
+// again calls that later, if the connection lives: the server has refused it for now.
+func (c *connection) again(refusal *Error, ask func()) {
+	wait := refusal.wait()
+	if refusal.WaitMs > 0 {
+		// Then there is room for one: whoever hammers is sent away (bye 4300), so all that wait do so in a line.
+		c.mu.Lock()
+		if next := time.Until(c.roomAt.Add(c.pause)); next > wait {
+			wait = next
+		}
+		c.roomAt = time.Now().Add(wait)
+		c.mu.Unlock()
+	}
+	time.AfterFunc(wait, func() {
+		select {
+		case <-c.closed:
+		default:
+			ask()
+		}
+	})
 }
 
 func (c *connection) send(message Message) error {
@@ -176,6 +200,9 @@ func (c *connection) receive(body []byte) *Disconnected {
 		c.mu.Lock()
 		if message.Limits != nil && message.Heartbeat != nil {
 			c.frameBytes = message.Limits.FrameBytes
+			if rate := message.Limits.CommandsPerSecond; rate > 0 {
+				c.pause = 1100 * time.Millisecond / time.Duration(rate) // a tenth is left for whatever else is asked
+			}
 			c.patience = time.Duration(message.Heartbeat.IntervalMs*latestHeartbeat/100+message.Heartbeat.TimeoutMs) * time.Millisecond
 		}
 		c.mu.Unlock()

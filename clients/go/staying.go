@@ -90,8 +90,8 @@ func (c *Client) begin(connection *connection) {
 	for _, subscription := range c.subscriptions {
 		c.join(connection, subscription)
 	}
-	for name := range c.services {
-		_, _, _ = connection.start(Message{Type: "serve", Service: name})
+	for name, service := range c.services {
+		c.offer(connection, name, service)
 	}
 	c.connection = connection
 	close(c.up)
@@ -105,7 +105,7 @@ func (c *Client) down(connection *connection) {
 	}
 	c.connection, c.up = nil, make(chan struct{})
 	for _, subscription := range c.subscriptions {
-		subscription.isJoined = false
+		subscription.isJoined, subscription.mending = false, 0
 	}
 	for id, cancel := range c.answering {
 		cancel()
@@ -126,33 +126,63 @@ func (c *Client) join(connection *connection, subscription *Subscription) {
 			return
 		}
 		c.mu.Lock()
-		isLater := refusal.Retry && subscription.wasJoined // its reader counts on it, and is not asked
-		c.mu.Unlock()
-		if isLater {
-			c.joinLater(connection, subscription, refusal.wait())
-			return
-		}
-		subscription.refused <- refusal
-		c.mu.Lock()
-		if c.subscriptions[subscription.channel] == subscription {
+		isOver := c.subscriptions[subscription.channel] != subscription
+		isForNow := refusal.Retry && subscription.wasJoined
+		if !isOver && !isForNow {
 			c.over(subscription.channel)
 		}
 		c.mu.Unlock()
-		c.options.OnEvent(Message{Type: "refused", Channel: subscription.channel, Code: refusal.Code, Text: refusal.Message})
+		switch {
+		case isOver:
+		case isForNow:
+			connection.again(refusal, func() { c.rejoin(connection, subscription) })
+		default:
+			subscription.refused <- refusal
+			c.options.OnEvent(Message{Type: "refused", Channel: subscription.channel, Code: refusal.Code, Text: refusal.Message})
+		}
 	}()
 }
 
-func (c *Client) joinLater(connection *connection, subscription *Subscription, wait time.Duration) {
-	select {
-	case <-time.After(wait):
-	case <-connection.closed:
-		return // the next connection joins it
-	}
+func (c *Client) rejoin(connection *connection, subscription *Subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.subscriptions[subscription.channel] == subscription && !subscription.isJoined {
+	if c.subscriptions[subscription.channel] == subscription && !subscription.isLeaving {
 		c.join(connection, subscription)
 	}
+}
+
+// offer says again what is served; it needs the lock. An error that is not one for now is told.
+func (c *Client) offer(connection *connection, name string, offered *service) {
+	_, answer, err := connection.start(Message{Type: "serve", Service: name})
+	if err != nil {
+		return // the next connection offers it
+	}
+	go func() {
+		_, err := connection.await(context.Background(), answer)
+		var refusal *Error
+		if !errors.As(err, &refusal) {
+			return
+		}
+		if refusal.Retry {
+			connection.again(refusal, func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.services[name] == offered {
+					c.offer(connection, name, offered)
+				}
+			})
+			return
+		}
+		c.mu.Lock()
+		isOver := c.services[name] != offered
+		if !isOver {
+			delete(c.services, name)
+		}
+		c.mu.Unlock()
+		if !isOver {
+			c.options.OnEvent(Message{Type: "refused", Service: name, Code: refusal.Code, Text: refusal.Message})
+		}
+	}()
 }
 
 // over needs the lock.
@@ -185,13 +215,18 @@ func (c *Client) received(connection *connection, message Message) {
 		return
 	}
 	// Otherwise it is the first half of joining again.
-	isLast := message.Type == "unsubscribed" && subscription.isJoined
+	isLast := message.Type == "unsubscribed" &&
+		(subscription.isJoined || message.ID != 0 && message.ID != subscription.mending)
+	if message.Type == "unsubscribed" && !isLast {
+		c.mu.Unlock()
+		return
+	}
 	told, rejoin := subscription.received(message)
 	if isLast {
 		delete(c.subscriptions, message.Channel)
 	}
-	if rejoin {
-		_, _, _ = connection.start(Message{Type: "unsubscribe", Channel: message.Channel})
+	if rejoin && !subscription.isLeaving {
+		subscription.mending, _, _ = connection.start(Message{Type: "unsubscribe", Channel: message.Channel})
 		c.join(connection, subscription)
 	}
 	c.mu.Unlock()

@@ -26,9 +26,13 @@ type Subscription struct {
 	// Guarded by the client. Nothing of the channel counts between the question and its answer.
 	position *Position
 	isJoined bool
-	// Whether it ever was: then a refusal with `retry` is no end of it.
+	// Whoever was heard once is asked for again after an error that is one for now only.
 	wasJoined bool
-	unheard   map[uint64]bool
+	// The program waits for its `unsubscribed`.
+	isLeaving bool
+	// The id of the `unsubscribe` that is the first half of joining again.
+	mending uint32
+	unheard map[uint64]bool
 }
 
 // SubscribeOptions say what is wanted of a channel.
@@ -59,8 +63,12 @@ func (s *Subscription) entry() Message {
 // received gives what the reader is to be told, and whether the channel has to be joined again: something is missing
 // before this publication.
 func (s *Subscription) received(message Message) (told []Message, rejoin bool) {
-	if message.Type == "subscribed" {
+	switch message.Type {
+	case "subscribed":
 		return s.joined(message), false
+	case "unsubscribed":
+		// With an id of the program's own it is the last, also of a channel that is not joined at the moment.
+		return []Message{message}, false
 	}
 	if !s.isJoined {
 		return nil, false

@@ -14,12 +14,14 @@ CONNECTED = {"type": "connected", "connection": "c", "session": {"id": "c", "key
 SUBSCRIBED = {"type": "subscribed", "channel": "news", "position": {"offset": 1, "epoch": "e"}, "recovered": "none",
               "publications": []}
 BUSY = {"type": "error", "code": 113, "message": "busy", "retry": True, "waitMs": 1}
+LATER = {**BUSY, "waitMs": 60_000}
+UNSUBSCRIBED = {"type": "unsubscribed", "channel": "news"}
 NEVER = {"type": "error", "code": 103, "message": "not allowed", "retry": False}
 BYE = {"type": "bye", "code": 4000, "message": "the server is going away", "retry": "now"}
 
 
 class Rejoining(unittest.IsolatedAsyncioTestCase):
-    async def heard(self, *scripts):
+    async def heard(self, *scripts, leaves_after=None):
         """What the listener and `on_event` hear while each connection answers as its script says, message by message."""
         connections, told = iter(scripts), asyncio.Queue()
 
@@ -37,8 +39,10 @@ class Rejoining(unittest.IsolatedAsyncioTestCase):
             client = await Client.connect(port=port, on_event=lambda event: told.put_nowait(event["type"]))
             await client.subscribe("news", lambda message: told.put_nowait(message["type"]))
             types = []
-            while types.count("subscribed") < 2 and "refused" not in types:
+            while types.count("subscribed") < 2 and not {"refused", "unsubscribed"} & set(types):
                 types.append(await asyncio.wait_for(told.get(), 10))
+                if types == leaves_after:
+                    await client.unsubscribe("news")
             await client.close()
             return types
 
@@ -49,6 +53,11 @@ class Rejoining(unittest.IsolatedAsyncioTestCase):
     async def test_one_without_is_the_end_of_it(self):
         heard = await self.heard([[CONNECTED], [SUBSCRIBED, BYE]], [[CONNECTED], [NEVER]])
         self.assertEqual(heard, ["connected", "subscribed", "disconnected", "connected", "refused"])
+
+    async def test_one_that_is_left_while_it_is_refused_has_its_last_word(self):
+        twice = ["connected", "subscribed", "disconnected", "connected"]
+        heard = await self.heard([[CONNECTED], [SUBSCRIBED, BYE]], [[CONNECTED], [LATER], [UNSUBSCRIBED]], leaves_after=twice)
+        self.assertEqual(heard, [*twice, "unsubscribed"])
 
 
 if __name__ == "__main__":

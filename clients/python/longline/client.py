@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from .connection import Connection, Disconnected, LonglineError, Message
+from .connection import REPEAT_SECONDS, Connection, Disconnected, LonglineError, Message
 from .subscription import Subscription
 
 FIRST_CEILING_SECONDS = 0.5  # protocol.md, section 9
 LAST_CEILING_SECONDS = 20.0
 HEALTHY_SECONDS = 30.0
-REPEAT_SECONDS = 0.5  # where the server does not say how long to wait
 PUBLISH_SECONDS = 240.0  # keys are remembered for 5 minutes: one that is forgotten would be published twice
 OF_A_CHANNEL = frozenset({"publication", "gap", "presenceChanged"})
 
@@ -87,7 +86,14 @@ class Client:
 
     async def unsubscribe(self, channel: str) -> Message:
         """The listener hears `unsubscribed` last, here and when the server decides it."""
-        return await self._safely(lambda connection: connection.ask("unsubscribe", channel=channel))
+        subscription = self._subscriptions.get(channel)
+        if subscription is not None:
+            subscription.is_leaving = True
+        try:
+            return await self._safely(lambda connection: connection.ask("unsubscribe", channel=channel))
+        finally:
+            if subscription is not None:
+                subscription.is_leaving = False
 
     async def publish(self, channel: str, data: Any, *, key: str | None = None, tags: dict[str, str] | None = None,
                       echo: bool | None = None) -> Message:
@@ -116,7 +122,11 @@ class Client:
     async def serve(self, service: str, function: Callable[[Any], Awaitable[Any]]) -> Message:
         """Answers requests with `await function(data)`, each in a task that a `cancel` from the server cancels."""
         self._services[service] = function
-        return await self._safely(lambda connection: connection.ask("serve", service=service))
+        try:
+            return await self._safely(lambda connection: connection.ask("serve", service=service))
+        except LonglineError:
+            self._services.pop(service, None)
+            raise
 
     async def unserve(self, service: str) -> Message:
         """Requests under way are still answered."""
@@ -209,7 +219,7 @@ class Client:
         for subscription in self._subscriptions.values():
             self._join(connection, subscription)
         for service in self._services:
-            connection.start("serve", service=service)
+            self._offer(connection, service)
         self._tell({"type": "connected", "connection": connected["connection"], "resumed": connected["resumed"]})
         self._up.set_result(connection)
         await asyncio.wait([connection.closed])
@@ -218,21 +228,37 @@ class Client:
     def _join(self, connection: Connection, subscription: Subscription) -> None:
         _, answer = connection.start("subscribe", **subscription.entry)
 
-        def again() -> None:
-            if connection is self._connection and not connection.closed.done() and not subscription.is_joined:
-                if self._subscriptions.get(subscription.channel) is subscription:
-                    self._join(connection, subscription)
-
         def refused(done: asyncio.Future[Message]) -> None:
             error = None if done.cancelled() else done.exception()
-            if not isinstance(error, LonglineError) or self._subscriptions.get(subscription.channel) is not subscription:
+            if not isinstance(error, LonglineError) or not self._has(subscription):
                 return
-            if error.retry and subscription.was_joined:  # its listener counts on it, and is not asked
-                self._loop.call_later(REPEAT_SECONDS if error.wait_ms is None else error.wait_ms / 1000, again)
-                return
+            if error.retry and subscription.was_joined:
+                return connection.again(error, lambda: self._rejoin(connection, subscription))
             del self._subscriptions[subscription.channel]
             subscription.refused(error)
             self._tell({"type": "refused", "channel": subscription.channel, "code": error.code})
+
+        answer.add_done_callback(refused)
+
+    def _rejoin(self, connection: Connection, subscription: Subscription) -> None:
+        if self._has(subscription) and not subscription.is_leaving:
+            self._join(connection, subscription)
+
+    def _has(self, subscription: Subscription) -> bool:
+        return self._subscriptions.get(subscription.channel) is subscription
+
+    def _offer(self, connection: Connection, service: str) -> None:
+        """What was served before; an error that is not one for now is told."""
+        _, answer = connection.start("serve", service=service)
+
+        def refused(done: asyncio.Future[Message]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if not isinstance(error, LonglineError) or service not in self._services:
+                return
+            if error.retry:
+                return connection.again(error, lambda: service in self._services and self._offer(connection, service))
+            del self._services[service]
+            self._tell({"type": "refused", "service": service, "code": error.code})
 
         answer.add_done_callback(refused)
 
@@ -240,7 +266,7 @@ class Client:
         if self._up.done():
             self._up = self._loop.create_future()
         for subscription in self._subscriptions.values():
-            subscription.is_joined = False
+            subscription.is_joined, subscription.mending = False, None
         for task in self._answering.values():
             task.cancel()
 
@@ -273,11 +299,11 @@ class Client:
             subscription.joined(message)
         elif type == "unsubscribed":
             # Otherwise it is the first half of joining again.
-            if subscription.is_joined:
-                subscription.received(message)
+            if subscription.is_joined or id not in (None, subscription.mending):
+                subscription.left(message)
                 del self._subscriptions[channel]
-        elif type in OF_A_CHANNEL and subscription.received(message):
-            self._connection.start("unsubscribe", channel=channel)
+        elif type in OF_A_CHANNEL and subscription.received(message) and not subscription.is_leaving:
+            subscription.mending, _ = self._connection.start("unsubscribe", channel=channel)
             self._join(self._connection, subscription)
 
     async def _respond(self, connection: Connection, request: Message) -> None:

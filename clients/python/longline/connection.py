@@ -19,6 +19,7 @@ READ_BYTES = 64 * 1024
 CONNECT_SECONDS = 10.0
 LATEST_HEARTBEAT = 1.11  # ... section 3: intervals after which a server may still send it, jitter and lateness included
 CLOSE_SECONDS = 2.0
+REPEAT_SECONDS = 0.5  # where the server does not say how long to wait
 
 Message = dict[str, Any]
 
@@ -66,6 +67,7 @@ class Connection:
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._frame_bytes, self._patience = FIRST_OUTBOUND_BYTES, CONNECT_SECONDS
+        self._room_at, self._pause = 0.0, 0.0
         self.closed: asyncio.Future[Disconnected] = self._loop.create_future()
         self._reading = self._loop.create_task(self._read())
         self._reading.add_done_callback(self._end)
@@ -98,6 +100,15 @@ class Connection:
         if len(body) > self._frame_bytes:
             raise ValueError(f"a message of {len(body)} bytes: the server takes {self._frame_bytes}")
         self._writer.write(frame(body))
+
+    def again(self, error: LonglineError, ask: Callable[[], object]) -> None:
+        """Calls that later, if the connection lives: the server has refused it for now."""
+        now = self._loop.time()
+        at = now + REPEAT_SECONDS
+        if error.wait_ms is not None:
+            # Then there is room for one: whoever hammers is sent away (bye 4300), so all that wait do so in a line.
+            at = self._room_at = max(now + error.wait_ms / 1000, self._room_at + self._pause)
+        self._loop.call_at(at, lambda: self.closed.done() or ask())
 
     async def close(self) -> None:
         """Closes after what was sent has left; everybody still waiting gets `Disconnected`."""
@@ -133,7 +144,10 @@ class Connection:
             return message
         if type == "connected":
             heartbeat = message["heartbeat"]
-            self._frame_bytes = message["limits"]["frameBytes"]
+            limits = message["limits"]
+            self._frame_bytes = limits["frameBytes"]
+            # Of the rate a tenth is left for whatever else is asked.
+            self._pause = 1.1 / (limits.get("commandsPerSecond") or 1_000)
             self._patience = (heartbeat["intervalMs"] * LATEST_HEARTBEAT + heartbeat["timeoutMs"]) / 1000
         # A request has an id of the server's own.
         answer = None if type in ("request", "cancel") else self._asked.pop(id, None)

@@ -21,8 +21,12 @@ class Subscription:
         self.position: Message | None = options.get("position")
         #: Nothing of the channel counts between the question and its answer.
         self.is_joined = False
-        #: Whether it ever was: then a refusal with `retry` is no end of it.
+        #: Whoever was heard once is asked for again after an error that is one for now only.
         self.was_joined = False
+        #: The program waits for its `unsubscribed`.
+        self.is_leaving = False
+        #: The id of the `unsubscribe` that is the first half of joining again.
+        self.mending: int | None = None
         self._unheard: set[int] = set()
 
     @property
@@ -55,6 +59,10 @@ class Subscription:
                 self._reach({**self.position, "offset": max(self.position["offset"], message["to"])})
         self._listener(message)
         return False
+
+    def left(self, message: Message) -> None:
+        """The last word of the channel."""
+        self._listener(message)
 
     def told_unheard(self, published: Message) -> None:
         """Told of a publication that is not heard here (`echo: false`): it counts as heard."""
